@@ -1,0 +1,164 @@
+// The fields of a message in the order they came; names in lower case, values without outer blanks.
+//
+// Bounds: those of the parser that filled it. Lifetime: views it answers live until it is next
+// changed. Lookups by FieldId compare one byte per field; by name they hash once.
+// See: RFC 9110 section 5.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bw::http {
+
+// Fields that the product looks at by name. `other`: any name not listed in field_list.cc.
+enum class FieldId : uint8_t {
+  other,
+  accept,
+  accept_encoding,
+  accept_ranges,
+  age,
+  allow,
+  authorization,
+  breakwater_tier_token,
+  breakwater_purge_seq,
+  breakwater_stale,
+  breakwater_hop,
+  breakwater_site,
+  breakwater_client,
+  breakwater_priority,
+  breakwater_accepts,
+  cache_control,
+  cache_group_invalidation,
+  cache_groups,
+  cache_status,
+  cache_tag,
+  cdn_cache_control,
+  cdn_loop,
+  connection,
+  content_encoding,
+  content_length,
+  content_location,
+  content_range,
+  content_type,
+  cookie,
+  date,
+  etag,
+  expect,
+  expires,
+  forwarded,
+  host,
+  http2_settings,
+  if_match,
+  if_modified_since,
+  if_none_match,
+  if_range,
+  if_unmodified_since,
+  keep_alive,
+  last_modified,
+  location,
+  max_forwards,
+  origin,
+  pragma,
+  proxy_authenticate,
+  proxy_authorization,
+  proxy_connection,
+  range,
+  referer,
+  retry_after,
+  server,
+  set_cookie,
+  surrogate_control,
+  surrogate_key,
+  te,
+  trailer,
+  transfer_encoding,
+  upgrade,
+  user_agent,
+  vary,
+  via,
+  www_authenticate,
+  x_forwarded_for,
+  x_forwarded_host,
+  x_forwarded_proto,
+  x_request_id,
+};
+
+struct Field {
+  FieldId id;
+  std::string_view name;  // lower case
+  std::string_view value;
+};
+
+class FieldList {
+ public:
+  FieldList() = default;
+
+  void add(std::string_view name, std::string_view value);
+  void add(FieldId id, std::string_view value);
+  // Removes all of that name, then adds one.
+  void set(std::string_view name, std::string_view value);
+  void set(FieldId id, std::string_view value);
+  void remove(FieldId id);
+  void remove(std::string_view name);
+  void clear();
+
+  // The first value of that name.
+  std::optional<std::string_view> find(FieldId id) const;
+  std::optional<std::string_view> find(std::string_view name) const;
+  bool has(FieldId id) const { return find(id).has_value(); }
+  size_t count(FieldId id) const;
+  // All values of that name joined by ", " (RFC 9110 section 5.3); none: nullopt.
+  std::optional<std::string> combined(FieldId id) const;
+  std::optional<std::string> combined(std::string_view name) const;
+
+  size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+  Field operator[](size_t i) const;
+  // Bytes of all names and values, plus 32 a field (as RFC 9113 section 6.5.2 counts).
+  size_t bytes() const;
+
+  class Iterator {
+   public:
+    Iterator(const FieldList* list, size_t i) : list_(list), i_(i) {}
+    Field operator*() const { return (*list_)[i_]; }
+    Iterator& operator++() {
+      ++i_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return i_ != other.i_; }
+
+   private:
+    const FieldList* list_;
+    size_t i_;
+  };
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, entries_.size()}; }
+
+ private:
+  struct Entry {
+    FieldId id;
+    uint32_t offset;  // of the name in bytes_; the value follows it
+    uint32_t name_size;
+    uint32_t value_size;
+  };
+  template <typename Match>
+  void remove_if(Match match);
+
+  std::string bytes_;
+  std::vector<Entry> entries_;
+};
+
+// The id of a name given in any case.
+FieldId field_id(std::string_view name);
+// The lower-case name of an id; empty for `other`.
+std::string_view field_name(FieldId id);
+// token characters only (RFC 9110 section 5.1), at least one.
+bool is_field_name(std::string_view name);
+// No control byte but tab, no outer blanks (RFC 9110 section 5.5).
+bool is_field_value(std::string_view value);
+
+}  // namespace bw::http
