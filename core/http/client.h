@@ -16,6 +16,7 @@
 #include "core/base/slice.h"
 #include "core/http/message.h"
 #include "core/net/address.h"
+#include "core/net/loop.h"
 #include "core/net/tls.h"
 
 namespace bw::http {
