@@ -160,5 +160,8 @@ std::string_view field_name(FieldId id);
 bool is_field_name(std::string_view name);
 // No control byte but tab, no outer blanks (RFC 9110 section 5.5).
 bool is_field_value(std::string_view value);
+// Whether a field of that id may come as a trailer: not framing, routing, modifiers of a request,
+// authentication or control of a response (RFC 9110 section 6.5.1).
+bool may_be_trailer(FieldId id);
 
 }  // namespace bw::http

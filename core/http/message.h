@@ -22,7 +22,9 @@ struct RequestHead {
   std::string target;     // origin-form path[?query], or "*"; for CONNECT empty
   std::string protocol;   // RFC 8441 :protocol; else empty
   Version version = Version::http11;
-  FieldList fields;  // without Host and pseudo-fields
+  // Without Host and pseudo-fields, and without the framing of the hop it came by: Content-Length
+  // and Transfer-Encoding are told by the two members below, and writers make their own.
+  FieldList fields;
   // The length of the body when it was given; nullopt with has_body: not known (chunked, HTTP/2).
   std::optional<uint64_t> content_length;
   bool has_body = false;
@@ -35,7 +37,7 @@ struct RequestHead {
 struct ResponseHead {
   int status = 0;
   Version version = Version::http11;
-  FieldList fields;
+  FieldList fields;  // without Content-Length and Transfer-Encoding
   // From the sender's Content-Length; nullopt: not known before the end.
   std::optional<uint64_t> content_length;
 };

@@ -45,6 +45,8 @@ class Connection {
     virtual void on_error(Error error) = 0;
     // buffered() fell to kLowWater or below after having been above kHighWater.
     virtual void on_drained() {}
+    // The kernel (or TLS) took some of what was queued: once a flush, before on_drained().
+    virtual void on_progress() {}
   };
 
   static constexpr size_t kHighWater = 256 * 1024;
@@ -59,7 +61,8 @@ class Connection {
                                              std::string server_name);
   virtual ~Connection() = default;
 
-  // Once, before the first turn after it was made.
+  // Before the first turn after it was made. May be changed later, also inside a callback: what
+  // that on_data() leaves unconsumed then goes to the new one with what arrives next.
   virtual void set_events(Events* events) = 0;
 
   // Queues bytes; they leave at the end of the turn in as few system calls as possible.
