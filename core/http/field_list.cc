@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/base/check.h"
+#include "core/http/h1_syntax.h"
 
 namespace bw::http {
 namespace {
@@ -83,28 +84,6 @@ constexpr std::string_view kNames[] = {
 constexpr size_t kNameCount = std::size(kNames);
 static_assert(kNameCount == static_cast<size_t>(FieldId::x_request_id) + 1);
 
-constexpr uint8_t kToken = 1;
-constexpr uint8_t kValue = 2;
-
-// What a byte may be, and its lower case: one table look each.
-struct ByteTables {
-  std::array<uint8_t, 256> kind{};
-  std::array<char, 256> lower{};
-  constexpr ByteTables() {
-    for (size_t c = 0; c < 256; ++c) {
-      const bool upper = c >= 'A' && c <= 'Z';
-      lower[c] = static_cast<char>(upper ? c + 32 : c);
-      bool token = upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-      for (char extra : std::string_view("!#$%&'*+-.^_`|~")) {
-        token = token || static_cast<uint8_t>(extra) == c;
-      }
-      if (token) kind[c] |= kToken;
-      if (c == '\t' || (c >= 0x20 && c != 0x7f)) kind[c] |= kValue;
-    }
-  }
-};
-constexpr ByteTables kBytes;
-
 constexpr uint8_t byte(char c) { return static_cast<uint8_t>(c); }
 
 constexpr uint32_t mix(uint32_t hash, char c) { return (hash ^ byte(c)) * 0x01000193u; }
@@ -145,7 +124,7 @@ FieldId id_by_hash(uint32_t hash, std::string_view lower_name) {
 bool equals_lower(std::string_view lower, std::string_view any_case) {
   return lower.size() == any_case.size() &&
          std::equal(lower.begin(), lower.end(), any_case.begin(),
-                    [](char a, char b) { return a == kBytes.lower[byte(b)]; });
+                    [](char a, char b) { return a == lower_case(b); });
 }
 
 }  // namespace
@@ -156,7 +135,7 @@ void FieldList::add(std::string_view name, std::string_view value) {
   bytes_.reserve(offset + name.size() + value.size());
   uint32_t hash = kNameTable.start;
   for (char c : name) {
-    const char lower = kBytes.lower[byte(c)];
+    const char lower = lower_case(c);
     hash = mix(hash, lower);
     bytes_.push_back(lower);
   }
@@ -262,25 +241,17 @@ size_t FieldList::bytes() const {
 
 FieldId field_id(std::string_view name) {
   uint32_t hash = kNameTable.start;
-  for (char c : name) hash = mix(hash, kBytes.lower[byte(c)]);
+  for (char c : name) hash = mix(hash, lower_case(c));
   const uint8_t i = kNameTable.ids[slot_of(hash)];
   return equals_lower(kNames[i], name) ? static_cast<FieldId>(i) : FieldId::other;
 }
 
 std::string_view field_name(FieldId id) { return kNames[static_cast<size_t>(id)]; }
 
-bool is_field_name(std::string_view name) {
-  uint8_t all = kToken;
-  for (char c : name) all &= kBytes.kind[byte(c)];
-  return !name.empty() && (all & kToken) != 0;
-}
+bool is_field_name(std::string_view name) { return is_token(name); }
 
 bool is_field_value(std::string_view value) {
-  uint8_t all = kValue;
-  for (char c : value) all &= kBytes.kind[byte(c)];
-  if ((all & kValue) == 0) return false;
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  return value.empty() || (!blank(value.front()) && !blank(value.back()));
+  return is_text(value) && trim_blanks(value).size() == value.size();
 }
 
 bool may_be_trailer(FieldId id) {

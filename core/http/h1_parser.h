@@ -30,7 +30,7 @@ enum class H1Event : uint8_t { need_more, informational, head, body, end, failed
 struct H1Step {
   H1Event event = H1Event::need_more;
   size_t consumed = 0;    // counts for every event, need_more too
-  std::string_view body;  // of `body`
+  std::string_view body = {};  // of `body`
 };
 
 // Why a message was refused, and what a server answers to it.
@@ -100,7 +100,6 @@ class H1Parser {
   void start_body(uint64_t length);
   void start_chunked();
   void start_until_close() { state_ = State::until_close; }
-  void start_message();
 
   H1Limits limits_;
   H1Fault fault_;
