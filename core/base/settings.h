@@ -5,7 +5,7 @@
 //     std::string listen;
 //     Duration timeout = std::chrono::seconds(5);
 //     void declare(SettingGroup& g) {
-//       g.address("listen", &listen, "where the admin API listens").need();
+//       g.text("listen", &listen, "where the admin API listens").need();
 //       g.duration("timeout", &timeout, "for a whole answer").between("1ms", "1h");
 //     }
 //   };
@@ -18,12 +18,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -109,11 +111,16 @@ class SettingGroup {
   // A file or folder; relative ones start at the file's folder. Empty stays empty.
   Setting& path(std::string name, std::string* to, std::string help);
   Setting& flag(std::string name, bool* to, std::string help);
+  // From 0 to what T holds, unless between() says else.
   template <typename T>
   Setting& integer(std::string name, T* to, std::string help) {
     static_assert(std::is_integral_v<T>);
+    constexpr int64_t kMost = std::in_range<int64_t>(std::numeric_limits<T>::max())
+                                  ? static_cast<int64_t>(std::numeric_limits<T>::max())
+                                  : std::numeric_limits<int64_t>::max();
     return add_integer(std::move(name), static_cast<int64_t>(*to), std::move(help),
-                       [to](int64_t value) { *to = static_cast<T>(value); });
+                       [to](int64_t value) { *to = static_cast<T>(value); })
+        .between("0", std::to_string(kMost));
   }
   Setting& number(std::string name, double* to, std::string help);
   Setting& size(std::string name, uint64_t* to, std::string help);
@@ -141,7 +148,7 @@ class SettingGroup {
   // name = { k = ["a", "b"] }
   Setting& lists(std::string name, std::map<std::string, std::vector<std::string>>* to,
                  std::string help);
-  // A list, or one text alone, kept apart from absence.
+  // Anything: `read` answers "" or what is allowed.
   Setting& any(std::string name, std::function<std::string(const Tree&)> read, std::string help);
 
   // [name]
@@ -191,6 +198,9 @@ class SettingGroup {
   void check(std::function<void(const Fault& fault)> check);
   // The file and line this table stood at, for later errors.
   void place(std::string* file, uint32_t* line);
+
+  // Its part of docs/settings.md, tables below it included.
+  std::string document(const std::string& prefix) const;
 
   // Owned by the group: an object that lives as long as this description.
   template <typename T>

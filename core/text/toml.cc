@@ -1,0 +1,86 @@
+#include "core/text/toml.h"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include <fstream>
+
+namespace bw::text {
+namespace {
+
+constexpr size_t kMaxFile = 4 << 20;
+
+Tree tree_of(const toml::node& node) {
+  Tree tree;
+  tree.line = static_cast<uint32_t>(node.source().begin.line);
+  tree.column = static_cast<uint32_t>(node.source().begin.column);
+  switch (node.type()) {
+    case toml::node_type::table:
+      tree.kind = Tree::Kind::table;
+      for (const auto& [key, value] : *node.as_table()) {
+        tree.members.push_back({std::string(key.str()),
+                                static_cast<uint32_t>(key.source().begin.line),
+                                static_cast<uint32_t>(key.source().begin.column), tree_of(value)});
+      }
+      break;
+    case toml::node_type::array:
+      tree.kind = Tree::Kind::array;
+      for (const toml::node& item : *node.as_array()) tree.items.push_back(tree_of(item));
+      break;
+    case toml::node_type::string:
+      tree.kind = Tree::Kind::string;
+      tree.text = node.as_string()->get();
+      break;
+    case toml::node_type::integer:
+      tree.kind = Tree::Kind::integer;
+      tree.integer = node.as_integer()->get();
+      break;
+    case toml::node_type::floating_point:
+      tree.kind = Tree::Kind::number;
+      tree.number = node.as_floating_point()->get();
+      break;
+    case toml::node_type::boolean:
+      tree.kind = Tree::Kind::boolean;
+      tree.boolean = node.as_boolean()->get();
+      break;
+    default:
+      tree.kind = Tree::Kind::other;
+      tree.text = "a date or time";
+  }
+  return tree;
+}
+
+}  // namespace
+
+std::optional<Tree> parse_toml(std::string_view text, const std::string& file,
+                               Diagnostics& diagnostics) {
+  if (text.size() > kMaxFile) {
+    diagnostics.error(file + ": larger than 4MiB");
+    return std::nullopt;
+  }
+  const toml::parse_result result = toml::parse(text, file);
+  if (!result) {
+    const toml::parse_error& error = result.error();
+    diagnostics.error(file + ':' + std::to_string(error.source().begin.line) + ':' +
+                      std::to_string(error.source().begin.column) + ": " +
+                      std::string(error.description()));
+    return std::nullopt;
+  }
+  return tree_of(result.table());
+}
+
+std::optional<Tree> parse_toml_file(const std::string& path, Diagnostics& diagnostics) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text(kMaxFile + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || (!in && in.gcount() == 0 && !in.eof())) {
+    diagnostics.error(path + ": cannot be read");
+    return std::nullopt;
+  }
+  text.resize(static_cast<size_t>(in.gcount()));
+  return parse_toml(text, path, diagnostics);
+}
+
+}  // namespace bw::text
