@@ -65,7 +65,8 @@ class Connection {
   // that on_data() leaves unconsumed then goes to the new one with what arrives next.
   virtual void set_events(Events* events) = 0;
 
-  // Queues bytes; they leave at the end of the turn in as few system calls as possible.
+  // Queues bytes (before on_open too; after the end of writing they are dropped); they leave at the
+  // end of the turn in as few system calls as possible.
   virtual void write(Slice bytes) = 0;
   virtual void write_copy(std::string_view bytes) = 0;
   virtual size_t buffered() const = 0;
@@ -74,10 +75,13 @@ class Connection {
   // Closes at once; what is queued is dropped. reset: with RST, so that a peer cannot mistake it
   // for an end.
   virtual void close(bool reset = false) = 0;
-  // Closes after all that is queued has left, then lingers for the peer's FIN at most 1 s.
+  // Closes after all that is queued has left, then lingers for the peer's FIN at most 1 s. No more
+  // input is told; the one last event is on_error, of kind `closed` if all went well. The user need
+  // not wait for it: destroyed before, the connection finishes on the loop (within 30 s).
   virtual void close_after_flush() = 0;
 
-  // Reading is on from the start. Resuming also presents kept bytes again.
+  // Reading is on from the start. After a pause no on_data comes until resumed. Resuming also
+  // presents kept bytes again, in a later turn. A reset is told while paused too, an end is not.
   virtual void pause_reading() = 0;
   virtual void resume_reading() = 0;
 

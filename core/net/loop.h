@@ -23,7 +23,7 @@ class Loop {
 
   // Runs turns until stop(). Marks the thread as a loop's (thread_may_block() is false on it).
   void run();
-  // One turn; waits for an event or a posted task only if `wait`. For tests and start-up.
+  // One turn; waits for an event, a timer or a posted task only if `wait`. For tests and start-up.
   void turn(bool wait = false);
   void stop();
 
@@ -37,7 +37,7 @@ class Loop {
     if (object != nullptr) post([held = std::move(object)]() mutable { held.reset(); });
   }
 
-  // Read once a turn.
+  // Read once a turn, after its wait.
   MonoTime now() const;
   WallTime wall() const;
   Clock& clock() const;
@@ -56,7 +56,8 @@ class Loop {
   std::unique_ptr<State> state_;
 };
 
-// Calls back once after a while. Re-arming replaces; destroying cancels.
+// Calls back once after a while, by the loop's clock. Re-arming replaces (cheaply when it is to a
+// later time); destroying cancels.
 class Timer {
  public:
   Timer(Loop& loop, Task callback);
@@ -75,7 +76,9 @@ class Timer {
 // Tells when a descriptor can be read or written. Does not own the descriptor.
 class Watch {
  public:
-  enum Event : uint8_t { readable = 1, writable = 2 };
+  // arrival: readable, but told only when something new came (also an error or the end); not
+  // together with the other two. What a paused reader watches for a reset.
+  enum Event : uint8_t { readable = 1, writable = 2, arrival = 4 };
   Watch(Loop& loop, int fd, UniqueFunction<void(uint8_t events)> callback);
   ~Watch();
   Watch(const Watch&) = delete;
