@@ -55,6 +55,8 @@ struct UpstreamUse {
   bool forwarded = true;
   bool geo_headers = false;
   uint32_t retries = 1;
+  uint32_t queue = 1000;  // fetches that may wait for the budget
+  Duration queue_timeout = std::chrono::seconds(2);
   http::ClientDeadlines deadlines;
 };
 
