@@ -167,6 +167,8 @@ struct LimitTable::State {
 
   std::vector<Bucket> buckets;
   std::array<SpinLock, kLocks> locks;
+  // Fewer locks than buckets, so that a key's two choices differ.
+  size_t lock_mask = kLocks - 1;
   std::atomic<uint64_t> inexact{0};
   uint64_t seed;
 
@@ -180,8 +182,8 @@ struct LimitTable::State {
     const size_t first = static_cast<size_t>(fingerprint >> 1) & mask;
     // Both choices share the low bits, and so one lock.
     const size_t second =
-        ((static_cast<size_t>(fingerprint >> 33) & mask) & ~(kLocks - 1)) | (first & (kLocks - 1));
-    const std::lock_guard guard(locks[first & (kLocks - 1)]);
+        ((static_cast<size_t>(fingerprint >> 33) & mask) & ~lock_mask) | (first & lock_mask);
+    const std::lock_guard guard(locks[first & lock_mask]);
     Cell* oldest = nullptr;
     for (const size_t at : {first, second}) {
       for (Cell& cell : buckets[at].cells) {
@@ -203,6 +205,7 @@ LimitTable::LimitTable(uint64_t bytes, uint64_t seed) : state_(std::make_unique<
   size_t count = State::kLocks;
   while (count * 2 * sizeof(Bucket) <= bytes) count *= 2;
   state_->buckets.resize(count);
+  state_->lock_mask = std::min(State::kLocks, count / 16) - 1;
   state_->seed = seed;
 }
 LimitTable::~LimitTable() = default;
