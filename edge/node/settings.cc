@@ -154,7 +154,7 @@ void EdgeSettings::declare(SettingGroup& g) {
   g.table("geo", &geo, "where clients are");
   g.table("limits", &limits, "the table of rate limits");
   g.table("log", &log, "logs");
-  g.tables("site", &sites, "a site; see profiles in docs/operations.md");
+  g.tables("site", &sites, "a site; its name, hosts, origins and rules");
   g.check([this](const SettingGroup::Fault& fault) { check(fault); });
 }
 
