@@ -284,9 +284,14 @@ void Json::write(std::string& out, int indent, int depth) const {
       const double value = *as_number();
       char buffer[32];
       const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
-      // JSON has no way to write these.
-      out += std::isfinite(value) ? std::string_view(buffer, static_cast<size_t>(end.ptr - buffer))
-                                  : std::string_view("null");
+      if (!std::isfinite(value)) {  // JSON has no way to write these
+        out += "null";
+        break;
+      }
+      const std::string_view text(buffer, static_cast<size_t>(end.ptr - buffer));
+      out += text;
+      // It stays a number that isn't an integer when it is read again.
+      if (text.find_first_of(".e") == std::string_view::npos) out += ".0";
       break;
     }
     case Kind::string:

@@ -1,6 +1,8 @@
 #include "core/text/toml.h"
 
-#define TOML_EXCEPTIONS 0
+// Without exceptions the library asserts on some malformed input (3.3.0): it goes on after an
+// error.
+#define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
@@ -60,15 +62,14 @@ std::optional<Tree> parse_toml(std::string_view text, const std::string& file,
     diagnostics.error(file + ": larger than 4MiB");
     return std::nullopt;
   }
-  const toml::parse_result result = toml::parse(text, file);
-  if (!result) {
-    const toml::parse_error& error = result.error();
+  try {
+    return tree_of(toml::parse(text, file));
+  } catch (const toml::parse_error& error) {
     diagnostics.error(file + ':' + std::to_string(error.source().begin.line) + ':' +
                       std::to_string(error.source().begin.column) + ": " +
                       std::string(error.description()));
     return std::nullopt;
   }
-  return tree_of(result.table());
 }
 
 std::optional<Tree> parse_toml_file(const std::string& path, Diagnostics& diagnostics) {

@@ -25,6 +25,11 @@ TEST_CASE("json: what is written is read again") {
   CHECK(Json::parse(json.dump(2)).ok());
 }
 
+TEST_CASE("json: a whole number that was no integer stays none") {
+  CHECK(Json::parse("-0e3")->dump() == "-0.0");
+  CHECK(Json(2.0).dump() == "2.0");
+}
+
 TEST_CASE("json: bytes that aren't UTF-8 never leave") {
   CHECK(Json("a\xff\xc0\x80z").dump() == "\"a\uFFFD\uFFFD\uFFFDz\"");
 }
