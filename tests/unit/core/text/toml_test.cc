@@ -133,6 +133,7 @@ TEST_CASE("settings: a syntax error has its place") {
   REQUIRE(errors.size() == 1);
   CHECK(errors[0].rfind("dir/f.toml:2:8: ", 0) == 0);
   CHECK(errors_of("port = 1\nport = 2\n").size() == 1);
+  CHECK(errors_of("[#one]\n").size() == 1);
 }
 
 TEST_CASE("settings: a flag overrides the file and its path starts where the command runs") {
