@@ -1,0 +1,120 @@
+#include "core/http/h1_writer.h"
+
+#include <charconv>
+
+#include "core/http/h1_syntax.h"
+#include "core/http/target.h"
+
+namespace bw::http {
+namespace {
+
+void append_number(std::string& out, uint64_t value, int base = 10) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, base).ptr;
+  out.append(digits, static_cast<size_t>(end - digits));
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  if (!is_token(name) || !is_text(value)) return;
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+// What the connection, not the message's maker, says.
+bool of_this_hop(FieldId id) {
+  switch (id) {
+    case FieldId::connection:
+    case FieldId::content_length:
+    case FieldId::http2_settings:
+    case FieldId::keep_alive:
+    case FieldId::proxy_connection:
+    case FieldId::transfer_encoding:
+    case FieldId::upgrade:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void append_length(std::string& out, uint64_t length) {
+  out.append("content-length: ");
+  append_number(out, length);
+  out.append("\r\n");
+}
+
+void append_status_line(std::string& out, int status) {
+  out.append("HTTP/1.1 ");
+  append_number(out, static_cast<uint64_t>(status));
+  out.append(" ").append(reason_phrase(status)).append("\r\n");
+}
+
+}  // namespace
+
+bool append_request_head(std::string& out, const RequestHead& head, bool close) {
+  const bool connect = head.method == "CONNECT";
+  if (!is_token(head.method) || parse_authority(head.authority) != head.authority) return false;
+  if (!connect && head.target != "*" && !is_origin_form(head.target)) return false;
+  out.append(head.method).append(" ");
+  out.append(connect ? head.authority : head.target);
+  out.append(" HTTP/1.1\r\nhost: ").append(head.authority).append("\r\n");
+  bool te = false;
+  for (Field field : head.fields) {
+    if (of_this_hop(field.id) || field.id == FieldId::host) continue;
+    te = te || field.id == FieldId::te;
+    append_field(out, field.name, field.value);
+  }
+  if (head.content_length) {
+    append_length(out, *head.content_length);
+  } else if (head.has_body) {
+    out.append("transfer-encoding: chunked\r\n");
+  } else if (head.method == "POST" || head.method == "PUT" || head.method == "PATCH") {
+    append_length(out, 0);  // RFC 9110 section 8.6: their meaning expects a body
+  }
+  // RFC 9110 section 10.1.4: TE is for the next hop only, and Connection says so.
+  if (te || close) {
+    out.append("connection: ").append(te ? "te" : "").append(te && close ? ", " : "");
+    out.append(close ? "close" : "").append("\r\n");
+  }
+  out.append("\r\n");
+  return true;
+}
+
+void append_response_head(std::string& out, const ResponseHead& head, H1Framing framing,
+                          uint64_t length, std::string_view connection, std::string_view date) {
+  append_status_line(out, head.status);
+  bool dated = false;
+  for (Field field : head.fields) {
+    if (of_this_hop(field.id)) continue;
+    dated = dated || field.id == FieldId::date;
+    append_field(out, field.name, field.value);
+  }
+  if (!dated && !date.empty()) append_field(out, "date", date);
+  if (framing == H1Framing::length) append_length(out, length);
+  if (framing == H1Framing::chunked) out.append("transfer-encoding: chunked\r\n");
+  if (!connection.empty()) append_field(out, "connection", connection);
+  out.append("\r\n");
+}
+
+void append_informational(std::string& out, int status, const FieldList& fields) {
+  append_status_line(out, status);
+  for (Field field : fields) {
+    if (!of_this_hop(field.id)) append_field(out, field.name, field.value);
+  }
+  out.append("\r\n");
+}
+
+void append_chunk_size(std::string& out, uint64_t size) {
+  append_number(out, size, 16);
+  out.append("\r\n");
+}
+
+void append_last_chunk(std::string& out, const FieldList* trailers) {
+  out.append("0\r\n");
+  if (trailers != nullptr) {
+    for (Field field : *trailers) {
+      if (may_be_trailer(field.id)) append_field(out, field.name, field.value);
+    }
+  }
+  out.append("\r\n");
+}
+
+}  // namespace bw::http
