@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > kHeaderSize) {
     const uint16_t id = uint16_t(data[0] << 8 | data[1]);
     size_t at = kHeaderSize;
-    Result<Question> question = read_question(message, at);
+    bw::Result<Question> question = read_question(message, at);
     if (question.ok()) (void)parse_response(message, id, question->name, question->type);
   }
   return 0;
