@@ -91,13 +91,72 @@ std::unique_ptr<Group::Ticket> Group::pick(MonoTime now, uint64_t key_hash, uint
   return std::make_unique<Ticket>(shared_from_this(), all[*chosen], now);
 }
 
-bool Group::try_admit() {
-  if (inflight_.fetch_add(1, std::memory_order_relaxed) < settings_.concurrency) return true;
-  inflight_.fetch_sub(1, std::memory_order_relaxed);
-  return false;
+// A place in the queue. Its task is posted at most once, by whoever gives a slot back.
+class Group::Waiter {
+ public:
+  Waiter(std::shared_ptr<Group> group, net::Loop& loop, Task on_granted)
+      : group_(std::move(group)),
+        loop_(loop),
+        call_(std::make_shared<Call>(Call{std::move(on_granted), group_})) {}
+  ~Waiter() { group_->forget_waiter(this); }
+
+  void grant() {
+    loop_.post([call = call_] { call->run(); });
+  }
+  void cancel() { call_->cancelled = true; }
+
+ private:
+  // Outlives the waiter while a post is under way: a slot granted to one who left goes on.
+  struct Call {
+    Task task;
+    std::shared_ptr<Group> group;
+    bool cancelled = false;
+    void run() {
+      if (cancelled) {
+        group->give_back();
+      } else {
+        task();
+      }
+    }
+  };
+  std::shared_ptr<Group> group_;
+  net::Loop& loop_;
+  std::shared_ptr<Call> call_;
+};
+
+Group::Admission Group::admit(net::Loop& loop, Task on_granted, std::shared_ptr<Waiter>* waiter) {
+  std::lock_guard lock(mutex_);
+  if (inflight_ < settings_.concurrency) {
+    ++inflight_;
+    return Admission::granted;
+  }
+  if (waiting_.size() >= settings_.queue) return Admission::refused;
+  *waiter = std::make_shared<Waiter>(shared_from_this(), loop, std::move(on_granted));
+  waiting_.push_back(waiter->get());
+  return Admission::queued;
 }
 
-void Group::give_back() { inflight_.fetch_sub(1, std::memory_order_relaxed); }
+void Group::give_back() {
+  std::lock_guard lock(mutex_);
+  if (waiting_.empty()) {
+    --inflight_;
+    return;
+  }
+  Waiter* next = waiting_.front();  // the slot passes on
+  waiting_.pop_front();
+  next->grant();
+}
+
+void Group::forget_waiter(const Waiter* waiter) {
+  std::lock_guard lock(mutex_);
+  const_cast<Waiter*>(waiter)->cancel();
+  std::erase(waiting_, waiter);
+}
+
+uint32_t Group::inflight() const {
+  std::lock_guard lock(mutex_);
+  return inflight_;
+}
 
 void Group::count_request() {
   const auto earned = static_cast<int64_t>(settings_.retry_budget * kRetryCost);

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,8 +19,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/result.h"
+#include "core/base/task.h"
 #include "core/http/client.h"
 #include "core/net/address.h"
+#include "core/net/loop.h"
 #include "edge/upstream/balance.h"
 
 namespace bw::edge {
@@ -44,6 +47,8 @@ struct GroupSettings {
   Duration eject_time_max = std::chrono::minutes(5);
   double eject_max_share = 0.5;  // of the members; at least one may always go
   uint32_t concurrency = 1024;   // fetches in flight
+  uint32_t queue = 1000;         // fetches waiting for a slot
+  Duration queue_timeout = std::chrono::seconds(2);
   http::ClientDeadlines deadlines;
   http::ClientLimits limits;
 };
@@ -90,8 +95,12 @@ class Group : public std::enable_shared_from_this<Group> {
   // The next member for a fetch that has tried `tried` (member ids). nullptr: none is left.
   std::unique_ptr<Ticket> pick(MonoTime now, uint64_t key_hash, uint64_t random,
                                const std::vector<uint64_t>& tried);
-  // A slot of the budget; every true is given back once.
-  bool try_admit();
+  // A slot of the budget for one fetch. granted: go on; every slot is given back once. queued:
+  // `on_granted` runs on `loop` once there is a slot; dropping the waiter takes it out of the
+  // queue. refused: the queue is full.
+  enum class Admission : uint8_t { granted, queued, refused };
+  class Waiter;
+  Admission admit(net::Loop& loop, Task on_granted, std::shared_ptr<Waiter>* waiter);
   void give_back();
   // Counts a first attempt: refills the retry budget.
   void count_request();
@@ -101,17 +110,19 @@ class Group : public std::enable_shared_from_this<Group> {
   // New members after a name was resolved again; those that stay keep their health.
   void replace_members(std::vector<MemberSettings> members);
   std::vector<MemberStatus> status(MonoTime now) const;
-  uint32_t inflight() const { return inflight_.load(std::memory_order_relaxed); }
+  uint32_t inflight() const;
 
  private:
   Group(GroupSettings settings, std::vector<MemberSettings> members);
   std::vector<std::shared_ptr<Member>> members() const;
+  void forget_waiter(const Waiter* waiter);
   void member_failed(Member& member, MonoTime now);
 
   const GroupSettings settings_;
-  mutable std::mutex mutex_;  // guards members_, never held across a call-out
+  mutable std::mutex mutex_;  // guards what follows, never held across a call-out
   std::vector<std::shared_ptr<Member>> members_;
-  std::atomic<uint32_t> inflight_{0};
+  uint32_t inflight_ = 0;
+  std::deque<Waiter*> waiting_;  // each waiter takes itself out before it goes
   std::atomic<uint64_t> turn_{0};
   // Thousandths of a retry; starts with ten so that a quiet group may retry at all.
   std::atomic<int64_t> retry_credit_{10'000};

@@ -75,13 +75,46 @@ TEST_CASE("group: at most half of the members are ejected") {
   CHECK(out == 2);
 }
 
-TEST_CASE("group: the budget admits as many fetches as it says") {
-  auto group = Group::make({.concurrency = 2}, {member(1)});
-  CHECK(group->try_admit());
-  CHECK(group->try_admit());
-  CHECK_FALSE(group->try_admit());
+TEST_CASE("group: the budget admits as many fetches as it says, and the next in line follow") {
+  ManualClock clock;
+  net::Loop loop(clock);
+  auto group = Group::make({.concurrency = 2, .queue = 2}, {member(1)});
+  std::shared_ptr<Group::Waiter> first, second, third;
+  std::string granted;
+  const auto admit = [&](std::shared_ptr<Group::Waiter>* waiter, char name) {
+    return group->admit(
+        loop, [&granted, name] { granted += name; }, waiter);
+  };
+  CHECK(admit(&first, 'a') == Group::Admission::granted);
+  CHECK(admit(&first, 'b') == Group::Admission::granted);
+  CHECK(admit(&first, 'c') == Group::Admission::queued);
+  CHECK(admit(&second, 'd') == Group::Admission::queued);
+  CHECK(admit(&third, 'e') == Group::Admission::refused);
+  CHECK(group->inflight() == 2);
+  first.reset();
   group->give_back();
-  CHECK(group->try_admit());
+  loop.turn();
+  CHECK(granted == "d");
+  CHECK(group->inflight() == 2);
+  group->give_back();
+  group->give_back();
+  CHECK(group->inflight() == 0);
+}
+
+TEST_CASE("group: a slot granted to one who has just left goes on") {
+  ManualClock clock;
+  net::Loop loop(clock);
+  auto group = Group::make({.concurrency = 1}, {member(1)});
+  std::shared_ptr<Group::Waiter> waiter;
+  bool granted = false;
+  const auto call = [&] { granted = true; };
+  CHECK(group->admit(loop, call, &waiter) == Group::Admission::granted);
+  CHECK(group->admit(loop, call, &waiter) == Group::Admission::queued);
+  group->give_back();
+  waiter.reset();
+  loop.turn();
+  CHECK_FALSE(granted);
+  CHECK(group->inflight() == 0);
 }
 
 TEST_CASE("group: retries are a share of requests") {
