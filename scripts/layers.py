@@ -9,7 +9,6 @@ import pathlib
 import re
 import sys
 
-CORE = {"core/base", "core/text", "core/net", "core/http", "core/dns", "core/kv"}
 # room: the rooms it may include (itself always)
 ALLOWED = {
     "core/base": set(),
@@ -19,19 +18,17 @@ ALLOWED = {
     "core/dns": {"core/base"},
     "core/kv": {"core/base"},
     "geo/locate": {"core/base", "core/net"},
-    "purge/client": {"core/base", "core/text", "core/net", "core/http"},
+    "purge/client": {"core/base", "core/http", "core/net", "core/text"},
     "edge/cache": {"core/base", "core/http", "core/kv"},
-    "edge/guard": {"core/base", "core/net", "core/http"},
-    "edge/upstream": {"core/base", "core/net", "core/http", "core/dns"},
-    "edge/proxy": {"core/base", "core/net", "core/http", "edge/cache", "edge/guard",
-                   "edge/upstream"},
-    "edge/node": {"core/base", "core/text", "core/net", "core/http", "geo/locate", "purge/client",
-                  "edge/cache", "edge/guard", "edge/upstream", "edge/proxy"},
-    "purge": {"core/base", "core/text", "core/net", "core/http", "purge/client"},
-    "geo": {"core/base", "core/text", "core/net", "core/http", "core/dns", "geo/locate",
-            "purge/client"},
-    "origin": {"core/base", "core/text", "core/net", "core/http", "core/kv", "purge/client"},
-    "cli": CORE | {"geo/locate", "purge/client", "edge/node", "purge", "geo", "origin"},
+    "edge/guard": {"core/base", "core/http", "core/net"},
+    "edge/upstream": {"core/base", "core/http", "core/net"},
+    "edge/proxy": {"core/http", "core/net", "edge/guard"},
+    "edge/node": {"core/base", "core/http", "core/net", "core/text", "edge/cache", "edge/guard",
+                  "edge/proxy", "edge/upstream"},
+    "purge": {"core/base", "core/net", "core/text", "purge/client"},
+    "geo": set(),
+    "origin": {"core/base", "core/http", "core/kv", "core/net", "core/text", "purge/client"},
+    "cli": {"core/base"},
 }
 # third-party include prefix: the rooms whose .cc files are its home
 HOMES = {
