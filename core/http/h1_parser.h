@@ -29,7 +29,7 @@ enum class H1Event : uint8_t { need_more, informational, head, body, end, failed
 
 struct H1Step {
   H1Event event = H1Event::need_more;
-  size_t consumed = 0;    // counts for every event, need_more too
+  size_t consumed = 0;         // counts for every event, need_more too
   std::string_view body = {};  // of `body`
 };
 
