@@ -14,7 +14,7 @@ jobs=$(nproc)
 
 build() {  # PRESET
   cmake --preset "$1" >/dev/null
-  cmake --build "build/$1" -j "$jobs" --quiet 2>&1 || cmake --build "build/$1" -j 1
+  cmake --build "build/$1" -j "$jobs"
 }
 
 run_tests() {  # PRESET CTEST_ARGUMENTS...
