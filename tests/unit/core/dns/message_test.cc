@@ -72,7 +72,8 @@ TEST_CASE("message: client subnets of every length are read, and only well-forme
             0, 8, 0, uint8_t(4 + size), 0, uint8_t(family), uint8_t(source), 0};
         for (int i = 0; i < size; ++i) {
           const int left = source - 8 * i;
-          options.push_back(left >= 8 ? 0xff : left > 0 ? uint8_t(0xff << (8 - left)) : 0);
+          const int last = left >= 8 ? 0xff : left > 0 ? 0xff << (8 - left) : 0;
+          options.push_back(static_cast<uint8_t>(last & 0xff));
         }
         Query query;
         const bool good = family <= 2 && source <= bits && extra == 0;
