@@ -1,4 +1,4 @@
-// A stub resolver's packets: build one question, read the addresses of its answer.
+// The packets of a resolving client: build one question, read the addresses of its answer.
 //
 // Pure: sockets, retries and clocks are the caller's. Bounds: kMaxAddresses; aliases are followed
 // inside the message at most eight deep. See: RFC 1034 section 5.3.1.
