@@ -66,8 +66,9 @@ class Server {
   void close_all();
   const ServerCounters& counters() const;
 
+  struct State;  // server.cc's
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

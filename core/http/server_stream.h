@@ -26,14 +26,14 @@ namespace bw::http {
 class StreamHandler {
  public:
   virtual ~StreamHandler() = default;
-  // A piece of the request body, valid during the call.
+  // A piece of the request body, valid during the call. None comes once the response is finished.
   virtual void on_body(std::string_view piece) = 0;
   // The request is whole. Comes at once, with no trailers, when there's no body.
   virtual void on_body_end(const FieldList& trailers) = 0;
   // wants_more() is true again.
   virtual void on_writable() {}
   // The client is gone, reset the stream, sent a malformed body or passed a deadline. The last
-  // call; not made after the response was finished and the request read.
+  // call: exactly one of on_abort and on_sent comes, or neither after the handler's own abort().
   virtual void on_abort(Error error) = 0;
   // All of the finished response was given to the kernel: the last call of a stream that ended
   // well. (on_abort comes instead when the client went away before.)
@@ -56,7 +56,8 @@ class ServerStream {
   virtual const PeerInfo& peer() const = 0;
   virtual net::Loop& loop() const = 0;
 
-  // 100, 103: before send_head, any number.
+  // 100, 103: before send_head, any number. (100 is sent by itself once an expected body is read,
+  // so who decides later pauses the body first.)
   virtual void send_informational(int status, const FieldList& fields) = 0;
   // Once. Content-Length comes from head.content_length; without it the framing is chunked,
   // END_STREAM, or the close of an HTTP/1.0 connection. Connection, Transfer-Encoding and
@@ -75,6 +76,8 @@ class ServerStream {
   virtual bool wants_more() const = 0;
   // Bytes of body and head that the kernel has taken so far.
   virtual uint64_t bytes_sent() const = 0;
+  // Bytes of this stream that are queued and that nobody has taken yet.
+  virtual size_t buffered() const { return wants_more() ? 0 : net::Connection::kHighWater; }
 
   // Body reading: on from the start; stops while paused.
   virtual void pause_body() = 0;

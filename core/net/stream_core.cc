@@ -175,9 +175,13 @@ void StreamCore::schedule_flush() {
 void StreamCore::flush() {
   if (state_ != State::open || blocked_) return;
   flush_turn_ = loop_.state().turn_number;
+  bool progress = false;
   while (buffered() > 0) {
     const Io io = transport_->write(queue_);
-    if (io.bytes > 0) last_write_ = loop_.now();
+    if (io.bytes > 0) {
+      last_write_ = loop_.now();
+      progress = true;
+    }
     if (io.status == Io::Status::failed) {
       fail_after_input(io.error);
       return;
@@ -187,6 +191,8 @@ void StreamCore::flush() {
       break;
     }
   }
+  if (progress && events_ != nullptr) events_->on_progress();
+  if (state_ == State::dead) return;
   if (was_high_ && buffered() <= Connection::kLowWater) {
     was_high_ = false;
     if (!finish_requested_ && events_ != nullptr) events_->on_drained();

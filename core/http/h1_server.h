@@ -1,0 +1,161 @@
+// The server's side of one HTTP/1.x connection: one request at a time, answers in their order.
+//
+//   request:  head -> body -> whole                    (of the current stream)
+//   response: awaited -> head sent -> finished -> sent
+//
+// A stream is current until its request is whole and its response finished; then it waits in
+// `leaving_` until the kernel took its last byte. Pipelined requests stay unconsumed in the
+// net::Connection meanwhile. Threads: its loop's. Private to core/http.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "core/http/h1_parser.h"
+#include "core/http/h1_writer.h"
+#include "core/http/server_connection.h"
+
+namespace bw::http {
+
+class H1ServerConnection;
+
+class H1ServerStream final : public ServerStream {
+ public:
+  const RequestHead& request() const override { return head_; }
+  const PeerInfo& peer() const override;
+  net::Loop& loop() const override;
+  void send_informational(int status, const FieldList& fields) override;
+  void send_head(const ResponseHead& head) override;
+  void send_body(Slice piece) override;
+  void finish(const FieldList* trailers) override;
+  void abort(Error error) override;
+  void close_connection_after() override { keep_ = false; }
+  bool wants_more() const override;
+  uint64_t bytes_sent() const override;
+  size_t buffered() const override;
+  void pause_body() override;
+  void resume_body() override;
+
+ private:
+  friend class H1ServerConnection;
+  friend void retire_stream(net::Loop& loop, std::unique_ptr<H1ServerStream> stream);
+  // Ready for another request: strings keep their memory.
+  void reuse(H1ServerConnection& connection);
+  void reset();
+  bool output_open() const { return !ended_ && !finished_; }
+
+  H1ServerConnection* connection_ = nullptr;
+  std::unique_ptr<StreamHandler> handler_;
+  RequestHead head_;
+
+  bool request_whole_ = false;
+  bool body_paused_ = false;
+  bool continue_awaited_ = false;  // Expect: 100-continue, and nothing was answered to it
+  bool keep_ = false;              // another request may follow
+  bool head_sent_ = false;
+  bool finished_ = false;
+  bool ended_ = false;  // the stream may not be used any more
+  bool has_body_ = false;
+  H1Framing framing_ = H1Framing::none;
+  uint64_t body_bytes_ = 0;  // of the request, read so far
+  uint64_t unread_ = 0;      // of it, read after the response was finished
+  uint64_t promised_ = 0;    // Content-Length of the response
+  uint64_t given_ = 0;       // of its body, queued so far
+  uint64_t start_mark_ = 0;  // the connection's count of queued bytes at its start and end
+  uint64_t end_mark_ = 0;
+};
+
+class H1ServerConnection final : public ServerConnection {
+ public:
+  explicit H1ServerConnection(ServerConnectionParts parts);
+
+  // A whole answer may be followed by that much of an unread request; beyond, the connection is
+  // closed instead.
+  static constexpr uint64_t kReadAfterAnswer = 64 * 1024;
+  // Requests of one connection in a turn before others have theirs.
+  static constexpr int kTurnBudget = 32;
+
+  void drain() override;
+  void close() override;
+  bool idle() const override { return stream_ == nullptr && !in_head_ && leaving_.empty(); }
+
+  size_t on_data(std::string_view bytes) override;
+  void on_end() override;
+  void on_error(Error error) override;
+  void on_drained() override;
+  void on_progress() override;
+
+ private:
+  friend class H1ServerStream;
+
+  // Reading.
+  size_t read_requests(std::string_view bytes);
+  bool blocked() const;
+  void start_stream();
+  void on_body_piece(std::string_view piece);
+  void on_request_whole();
+  void update_reading(size_t left_over);
+  void judge_early_answer();
+  void send_continue();
+  // Another turn of reading, and of telling what was sent.
+  void look_again();
+  void on_later();
+
+  // Writing. What is queued is counted, so that its leaving can be told.
+  void queue(Slice bytes);
+  void queue_text(std::string_view bytes);
+  bool can_take_more() const;
+  void on_finished();
+  void complete();
+
+  // Ends.
+  void refuse(int status, std::string_view text, Error error);
+  void send_refusal(int status, std::string_view text);
+  // Of the current stream, by its handler; tell: on_abort comes in a later turn.
+  void abort_current(Error error, bool tell);
+  void end_visibly(const H1ServerStream& stream);
+  void close_when_sent();
+  void drop_stream(std::unique_ptr<H1ServerStream> stream, const Error* error);
+
+  // Deadlines are looked at when the timer fires, not re-armed at each request.
+  std::optional<MonoTime> next_deadline() const;
+  void watch_deadlines();
+  void on_timer();
+
+  net::Loop& loop_;
+  std::unique_ptr<net::Connection> connection_;
+  const PeerInfo peer_;
+  Service& service_;
+  const ServerLimits limits_;
+  ServerCounters& counters_;
+  Task closed_;
+
+  H1RequestParser parser_;
+  std::unique_ptr<H1ServerStream> stream_;
+  std::deque<std::unique_ptr<H1ServerStream>> leaving_;
+  bool in_data_ = false;
+  bool in_head_ = false;  // some of a request head came
+  bool reading_paused_ = false;
+  bool client_ended_ = false;  // FIN; answers still go out
+  bool draining_ = false;
+  bool closing_ = false;  // no more requests; what is queued leaves, then the end
+  bool dead_ = false;
+  int budget_ = kTurnBudget;
+  uint64_t queued_ = 0;
+  uint64_t taken_ = 0;  // of it, by the kernel
+
+  net::Timer timer_;
+  MonoTime timer_due_;
+  std::optional<net::Timer> later_;  // another turn of reading
+  MonoTime idle_since_;
+  MonoTime head_since_;
+  MonoTime body_since_;
+  MonoTime output_since_;  // the queue became non-empty
+};
+
+// Streams are made once and used again by the connections of a thread.
+std::unique_ptr<H1ServerStream> take_stream();
+void retire_stream(net::Loop& loop, std::unique_ptr<H1ServerStream> stream);
+
+}  // namespace bw::http
