@@ -45,7 +45,7 @@ class Connection {
     virtual void on_error(Error error) = 0;
     // buffered() fell to kLowWater or below after having been above kHighWater.
     virtual void on_drained() {}
-    // The kernel (or TLS) took some of what was queued: once a flush, before on_drained().
+    // The kernel took some of what was queued: once a flush, before on_drained().
     virtual void on_progress() {}
   };
 
@@ -76,8 +76,9 @@ class Connection {
   // for an end.
   virtual void close(bool reset = false) = 0;
   // Closes after all that is queued has left, then lingers for the peer's FIN at most 1 s. No more
-  // input is told; the one last event is on_error, of kind `closed` if all went well. The user need
-  // not wait for it: destroyed before, the connection finishes on the loop (within 30 s).
+  // input is told, only on_progress; the last event is on_error, of kind `closed` if all went well.
+  // The user need not wait for it: destroyed before, the connection finishes on the loop (within 30
+  // s).
   virtual void close_after_flush() = 0;
 
   // Reading is on from the start. After a pause no on_data comes until resumed. Resuming also

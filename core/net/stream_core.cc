@@ -191,8 +191,10 @@ void StreamCore::flush() {
       break;
     }
   }
-  if (progress && events_ != nullptr) events_->on_progress();
-  if (state_ == State::dead) return;
+  if (progress && events_ != nullptr) {
+    events_->on_progress();
+    if (state_ == State::dead) return;
+  }
   if (was_high_ && buffered() <= Connection::kLowWater) {
     was_high_ = false;
     if (!finish_requested_ && events_ != nullptr) events_->on_drained();
@@ -293,7 +295,10 @@ void StreamCore::pump() {
     last_read_ = loop_.now();
     budget -= std::min(budget, io.bytes);
     deliver({block, io.bytes});
-    if (io.drained) return;
+    if (io.drained) {
+      if (transport_->pending_out() > 0) schedule_flush();
+      return;
+    }
   }
 }
 

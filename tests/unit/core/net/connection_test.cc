@@ -131,6 +131,55 @@ TEST_CASE("connection: a slow reader stops the writer, and on_drained starts it 
   CHECK(pair.server.drained > 0);
 }
 
+TEST_CASE("connection: on_progress comes once a flush that moved bytes, before on_drained") {
+  StreamPair pair;
+  pair.connect();
+  pair.open();
+  std::string order;
+  pair.server.when_progress = [&] { order += 'p'; };
+  pair.server.when_drained = [&] { order += 'd'; };
+  SECTION("small writes of one turn are one flush") {
+    pair.server.connection->write_copy("one");
+    pair.server.connection->write_copy("two");
+    pair.until([&] { return pair.client.got == "onetwo"; });
+    CHECK(order == "p");
+    pair.settle();
+    CHECK(order == "p");
+  }
+  SECTION("before on_drained, and not while the kernel takes nothing") {
+    pair.client.connection->pause_reading();
+    pair.server.connection->write_copy(pattern(16 << 20, 7));
+    pair.settle(500);
+    REQUIRE(pair.server.connection->buffered() > Connection::kHighWater);
+    CHECK_FALSE(order.empty());
+    const size_t seen = order.size();
+    pair.settle(500);
+    CHECK(order.size() == seen);
+    pair.client.connection->resume_reading();
+    pair.until([&] { return pair.client.got.size() == 16 << 20; });
+    pair.settle();
+    CHECK(order.find('d') != std::string::npos);
+    CHECK(order[order.find('d') - 1] == 'p');
+  }
+  SECTION("after finish_writing and close_after_flush it still tells of the bytes") {
+    pair.server.connection->write_copy("last");
+    const bool closing = GENERATE(false, true);
+    closing ? pair.server.connection->close_after_flush()
+            : pair.server.connection->finish_writing();
+    pair.until([&] { return pair.client.ended; });
+    CHECK(order == "p");
+  }
+  SECTION("the connection may be closed and retired in it") {
+    pair.server.when_progress = [&] {
+      pair.server.connection->close();
+      pair.loop.retire(std::move(pair.server.connection));
+    };
+    pair.server.connection->write_copy("x");
+    pair.until([&] { return pair.client.ended; });
+    CHECK(pair.client.got == "x");
+  }
+}
+
 TEST_CASE("connection: a refused connect is told once, as unreachable") {
   StreamPair pair;
   pair.listener.reset();

@@ -21,10 +21,12 @@ struct End : Connection::Events {
   bool open = false;
   bool ended = false;
   int drained = 0;
+  int progressed = 0;
   std::optional<Error> error;
   std::function<void()> when_open;
   std::function<size_t(std::string_view)> when_data;
   std::function<void()> when_drained;
+  std::function<void()> when_progress;
 
   void take(std::unique_ptr<Connection> taken) {
     connection = std::move(taken);
@@ -44,6 +46,10 @@ struct End : Connection::Events {
   void on_drained() override {
     ++drained;
     if (when_drained) when_drained();
+  }
+  void on_progress() override {
+    ++progressed;
+    if (when_progress) when_progress();
   }
 };
 
