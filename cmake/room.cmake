@@ -21,7 +21,7 @@ function(bw_fuzz file)
   add_executable(${name} ${file})
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  target_link_libraries(${name} PRIVATE core_http core_dns core_text core_net core_base geo_locate
+  target_link_libraries(${name} PRIVATE geo core_http core_dns core_text core_net core_base geo_locate
                         purge_client edge_cache edge_guard)
   set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${topic})
   set(scratch ${CMAKE_CURRENT_BINARY_DIR}/scratch/${topic})

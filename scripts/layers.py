@@ -26,7 +26,8 @@ ALLOWED = {
     "edge/node": {"core/base", "core/http", "core/net", "core/text", "edge/cache", "edge/guard",
                   "edge/proxy", "edge/upstream"},
     "purge": {"core/base", "core/net", "core/text", "purge/client"},
-    "geo": set(),
+    "geo": {"core/base", "core/dns", "core/http", "core/net", "core/text", "geo/locate",
+            "purge/client"},
     "origin": {"core/base", "core/http", "core/kv", "core/net", "core/text", "purge/client"},
     "cli": {"core/base"},
 }
