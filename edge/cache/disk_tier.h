@@ -3,11 +3,12 @@
 // Way of a fill: DiskWrite (loop) -> bounded queue -> writer thread -> segment file, then
 // catalogue. Way of a hit: find (loop) -> reader thread -> catalogue, record, checksums ->
 // callback. Threads: every public call from any thread and none of them blocks, but open() and the
-// destructor; callbacks come on reader or writer threads, or inside the call when it is refused,
-// and may not block. Bounds: `queue_bytes` of bodies wait for the disk, 256 reads wait for a
-// reader. Errors: an error of the disk makes the tier answer misses and refuse writes; a thread of
-// its own probes and reopens it after 1 s, doubling to 60 s. See: segment.h (records), kv/db.h (the
-// catalogue).
+// destructor; callbacks come on reader, watcher or writer threads, or inside the call when it is
+// refused or its bytes are at hand, and may not block. Bounds: `queue_bytes` of bodies wait for the
+// disk, 256 reads wait for a reader, 65,536 other changes for the writer. Errors: an error of the
+// disk makes the tier answer misses and refuse writes; the writer's thread probes and reopens it
+// after 1 s, doubling to 60 s. A read that hangs for 2 s is answered with io and counts as such an
+// error. See: segment.h (records), catalogue.h, docs/adr.
 #pragma once
 
 #include <cstddef>
@@ -30,11 +31,14 @@ struct DiskRecord {
   Hash128 key;
   std::string canonical_key;  // compared on reading: a hash collision is a miss
   std::string meta;           // opaque: status, fields, validators, tags, times
-  uint64_t pos = 0;           // no purge up to it has passed this object
+  uint64_t pos = 0;           // no purge up to it has passed this object; read: as raised since
   uint64_t generation = 0;    // a write never replaces a record of a greater one
   int64_t expiry = 0;         // opaque
   uint64_t body_size = 0;     // set by reading; writing counts
 };
+
+// Which objects may take a disk that is 90 % full: all, or those that come for the second time.
+enum class DiskAdmission : uint8_t { all, second_hit };
 
 struct DiskOptions {
   std::string path;
@@ -42,10 +46,13 @@ struct DiskOptions {
   size_t memory = 64u << 20;       // of the catalogue
   size_t queue_bytes = 16u << 20;  // bodies waiting for the disk
   size_t readers = 4;
+  DiskAdmission admission = DiskAdmission::all;
   Duration read_wait = std::chrono::milliseconds(50);  // in the queue; beyond it find() is a miss
   Duration first_retry = std::chrono::seconds(1);      // of reopening; doubles to 60 s
-  // A seam for tests: asked before every operation that changes the disk; an errno makes it fail.
+  // Seams for tests: asked before every operation that changes the disk or reads a segment; an
+  // errno makes it fail.
   std::function<int()> write_fault;
+  std::function<int()> read_fault;
 };
 
 enum class DiskState : uint8_t { off, ok, full, failed };
@@ -59,6 +66,8 @@ struct DiskCounters {
   uint64_t misses = 0;
   uint64_t writes = 0;             // objects stored
   uint64_t refused = 0;            // writes not stored: disk-busy, too large, disk off
+  uint64_t not_admitted = 0;       // writes that DiskAdmission::second_hit turned away
+  uint64_t queued_bytes = 0;       // bodies waiting for the disk now
   uint64_t checksum_failures = 0;  // records or blocks that failed
   uint64_t evicted_segments = 0;
   uint64_t reopened = 0;  // times the tier came back
@@ -117,8 +126,10 @@ class DiskTier {
   DiskTier(const DiskTier&) = delete;
   DiskTier& operator=(const DiskTier&) = delete;
 
-  // nullptr: refused (disk off, or expected_size over max_object()).
-  std::unique_ptr<DiskWrite> begin_write(DiskRecord record, uint64_t expected_size = 0);
+  // nullptr: refused; `why` says it by kind: io (disk off), too_large (expected_size over
+  // max_object(), or key and meta), refused (not admitted).
+  std::unique_ptr<DiskWrite> begin_write(DiskRecord record, uint64_t expected_size = 0,
+                                         Error* why = nullptr);
   // Error of kind not_found is a miss; busy and io are misses with a reason.
   void find(const Hash128& key, std::string canonical_key,
             UniqueFunction<void(Result<DiskObject>)> done);
@@ -128,7 +139,7 @@ class DiskTier {
   // Runs `done` on the writer thread after all that was queued before.
   void flush(UniqueFunction<void()> done);
 
-  uint64_t max_object() const;  // a quarter of `size`
+  uint64_t max_object() const;  // a quarter of `size`, at most 64 GiB
   DiskState state() const;
   std::string reason() const;  // of a state that isn't ok
   DiskCounters counters() const;
