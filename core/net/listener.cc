@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/net/socket.h"
@@ -19,7 +17,6 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr int kAcceptBatch = 64;
 constexpr Duration kRest = std::chrono::milliseconds(100);
-constexpr int kFirstPassed = 3;  // SD_LISTEN_FDS_START
 
 Error failed(const Address& address, int code, std::string_view what, std::string* why) {
   if (why != nullptr) {
@@ -29,24 +26,6 @@ Error failed(const Address& address, int code, std::string_view what, std::strin
   Error error = errno_error(code, "cannot listen");
   if (code == 0) error.kind = Error::Kind::not_found;
   return error;
-}
-
-// The descriptor systemd passed under this name (sd_listen_fds(3)); -1: none.
-int find_passed(std::string_view name) {
-  const char* pid = std::getenv("LISTEN_PID");
-  const char* count = std::getenv("LISTEN_FDS");
-  const char* names = std::getenv("LISTEN_FDNAMES");
-  if (pid == nullptr || count == nullptr || std::to_string(getpid()) != pid) return -1;
-  int passed = 0;
-  std::from_chars(count, count + std::strlen(count), passed);
-  std::string_view rest = names == nullptr ? std::string_view() : std::string_view(names);
-  for (int i = 0; i < passed; ++i) {
-    const size_t colon = rest.find(':');
-    const std::string_view each = names == nullptr ? "unknown" : rest.substr(0, colon);
-    if (each == name) return kFirstPassed + i;
-    rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
-  }
-  return -1;
 }
 
 // Whether a server answers on a UNIX path; one left by a dead process does not.
@@ -68,7 +47,7 @@ Result<ListenSocket> open_listen_socket(const Address& address, bool reuse_port,
     return failed(address, EINVAL, "no address", why);
   }
   if (address.family() == Address::Family::descriptor) {
-    const int passed = find_passed(address.path());
+    const int passed = find_passed_descriptor(address.path(), SOCK_STREAM);
     if (passed < 0) return failed(address, 0, "no such descriptor was handed over", why);
     // A copy, because several loops may ask for the same one.
     const int fd = ::fcntl(passed, F_DUPFD_CLOEXEC, 0);

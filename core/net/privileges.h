@@ -10,8 +10,9 @@
 
 namespace bw::net {
 
-// Becomes `user` and `group` for good (setgroups, setgid, setuid), after sockets are bound. An
-// empty group: the user's own. An empty user: nothing is done. `why` receives a line for people.
+// Becomes `user` (with its supplementary groups) and `group` for good, after sockets are bound. An
+// empty group: the user's own. An empty user, or a process that isn't root: nothing is done. `why`
+// receives a line for people.
 Status drop_privileges(const std::string& user, const std::string& group, std::string* why);
 
 // Raises the soft limit of open descriptors to the hard one and answers it.

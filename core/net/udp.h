@@ -1,7 +1,8 @@
 // A UDP socket on one loop: packets come in batches, replies leave in batches.
 //
 // Threads: its loop's. Lifetime: not destroyed inside `received` (loop.retire). Bounds: packets
-// longer than kMaxPacket are dropped, replies beyond kMaxQueued in one turn too; both are counted.
+// longer than kMaxPacket (and from port 0) are dropped, replies beyond kMaxQueued in one turn too;
+// both are counted.
 // Errors: a reply the kernel refuses is dropped and counted: DNS clients ask again.
 #pragma once
 
@@ -24,8 +25,9 @@ class UdpSocket {
   static constexpr size_t kMaxPacket = 4096;
   static constexpr size_t kMaxQueued = 1024;
 
-  // Binds to `address` (a specific IP and port; port 0: any). `reuse_port`: sockets of other loops
-  // share the address. `why` receives a line for people on failure.
+  // Binds to `address`: an IP (0.0.0.0 and [::] are all of their family) and port (0: any), or
+  // fd:NAME as open_listen_socket has it. `reuse_port`: sockets of other loops share the address.
+  // `why` receives a line for people on failure.
   static Result<std::unique_ptr<UdpSocket>> open(Loop& loop, const Address& address,
                                                  bool reuse_port, Received received,
                                                  std::string* why = nullptr);
@@ -33,17 +35,18 @@ class UdpSocket {
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
 
-  // Queues one packet (copied); it leaves at the end of the turn with the others.
+  // Queues one packet (copied); it leaves at the end of the turn with the others. Inside `received`
+  // and to the packet's sender, it leaves from the address that the packet came to.
   void send(const Address& to, std::string_view packet);
   const Address& local() const;
 
-  uint64_t dropped_in() const;   // too long to be read whole
+  uint64_t dropped_in() const;   // too long, or from port 0
   uint64_t dropped_out() const;  // queue full, or refused by the kernel
 
  private:
   struct State;
-  explicit UdpSocket(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit UdpSocket(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace bw::net
