@@ -1,0 +1,87 @@
+#include "edge/cache/cache_status.h"
+
+#include "core/http/structured_fields.h"
+
+namespace bw::edge {
+
+std::string_view to_text(Forwarded forwarded) {
+  switch (forwarded) {
+    case Forwarded::none:
+      return "";
+    case Forwarded::bypass:
+      return "bypass";
+    case Forwarded::method:
+      return "method";
+    case Forwarded::uri_miss:
+      return "uri-miss";
+    case Forwarded::vary_miss:
+      return "vary-miss";
+    case Forwarded::miss:
+      return "miss";
+    case Forwarded::request:
+      return "request";
+    case Forwarded::stale:
+      return "stale";
+    case Forwarded::partial:
+      return "partial";
+  }
+  return "";
+}
+
+Forwarded forwarded_for(Reason reason) {
+  switch (reason) {
+    case Reason::none:
+      return Forwarded::none;
+    case Reason::absent:
+      return Forwarded::uri_miss;
+    case Reason::vary:
+      return Forwarded::vary_miss;
+    case Reason::expired:
+    case Reason::soft_purged:
+    case Reason::must_revalidate:
+    case Reason::lag:
+    case Reason::swr:
+    case Reason::stale_if_error:
+    case Reason::origin_budget:
+      return Forwarded::stale;
+    case Reason::request_no_cache:
+    case Reason::request_authorization:
+      return Forwarded::request;
+    case Reason::rule:
+    case Reason::url_expired:
+    case Reason::url_signature:
+    case Reason::url_network:
+      return Forwarded::bypass;
+    case Reason::method:
+      return Forwarded::method;
+    case Reason::partial:
+      return Forwarded::partial;
+    default:
+      return Forwarded::miss;
+  }
+}
+
+std::string cache_status_member(const CacheStatus& status) {
+  std::string out = http::sf::encode_name(status.node);
+  if (status.hit) {
+    out += "; hit";
+  } else if (status.fwd != Forwarded::none) {
+    out += "; fwd=";
+    out += to_text(status.fwd);
+    if (status.fwd_status != 0) out += "; fwd-status=" + std::to_string(status.fwd_status);
+  }
+  if (status.stored) out += "; stored";
+  if (status.collapsed) out += "; collapsed";
+  if (status.ttl.has_value()) out += "; ttl=" + std::to_string(*status.ttl);
+  if (!status.detail.empty()) out += "; detail=" + http::sf::encode_name(status.detail);
+  return out;
+}
+
+std::string append_cache_status(std::string_view received, std::string_view member) {
+  std::string out(received);
+  if (!out.empty() && !member.empty()) out += ", ";
+  out += member;
+  return out;
+}
+
+}  // namespace bw::edge

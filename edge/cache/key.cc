@@ -1,0 +1,299 @@
+#include "edge/cache/key.h"
+
+#include <algorithm>
+
+#include "edge/cache/field_text.h"
+
+namespace bw::edge {
+namespace {
+
+constexpr char kHex[] = "0123456789ABCDEF";
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// RFC 3986 section 2.3.
+bool is_unreserved(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+void append_escape(std::string& out, char c) {
+  const auto byte = static_cast<uint8_t>(c);
+  out += '%';
+  out += kHex[byte >> 4];
+  out += kHex[byte & 15];
+}
+
+// Doing it twice changes nothing: a '%' that begins no escape becomes one of its own.
+std::string normalise_escapes(std::string_view text, bool ignore_case) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '%') {
+      const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+      const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+      if (high < 0 || low < 0) {
+        append_escape(out, '%');
+        continue;
+      }
+      c = static_cast<char>(high * 16 + low);
+      i += 2;
+      if (!is_unreserved(c)) {
+        append_escape(out, c);
+        continue;
+      }
+    } else if (c <= ' ' || c >= 0x7f) {  // c < 0 too: bytes that a target may not hold
+      append_escape(out, c);
+      continue;
+    }
+    out += ignore_case ? lower_case(c) : c;
+  }
+  return out;
+}
+
+// As sent, but what a target may not hold; the case only if asked for.
+std::string clean_query(std::string_view text, bool ignore_case) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c <= ' ' || c >= 0x7f) {
+      append_escape(out, c);
+    } else if (c == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
+               hex_value(text[i + 2]) >= 0) {
+      out.append(text.substr(i, 3));
+      i += 2;
+    } else {
+      out += ignore_case ? lower_case(c) : c;
+    }
+  }
+  return out;
+}
+
+// RFC 3986 section 5.2.4.
+std::string remove_dot_segments(std::string_view path) {
+  std::string out;
+  size_t at = 0;
+  while (at < path.size()) {
+    const size_t next = std::min(path.find('/', at + 1), path.size());
+    const std::string_view segment = path.substr(at + 1, next - at - 1);
+    const bool last = next == path.size();
+    if (segment == "." || segment == "..") {
+      if (segment == ".." && !out.empty()) out.resize(out.rfind('/'));
+      if (last) out += '/';
+    } else {
+      out.append(path.substr(at, next - at));
+    }
+    at = next;
+  }
+  return out.empty() ? "/" : out;
+}
+
+bool named(std::span<const std::string> patterns, std::string_view name, bool ignore_case) {
+  for (const std::string& pattern : patterns) {
+    std::string_view text = pattern;
+    const bool open = !text.empty() && text.back() == '*';
+    if (open) text.remove_suffix(1);
+    const std::string_view head = open ? name.substr(0, text.size()) : name;
+    if (ignore_case ? equals_ignoring_case(head, text) : head == text) return true;
+  }
+  return false;
+}
+
+std::string_view parameter_name(std::string_view parameter) {
+  return parameter.substr(0, parameter.find('='));
+}
+
+std::string_view cookie_name(std::string_view pair) {
+  return trim_blanks(pair.substr(0, pair.find('=')));
+}
+
+// HTTP/2 may split Cookie into several lines (RFC 9113 section 8.2.3).
+std::string cookies_of(const http::FieldList& fields) {
+  std::string all;
+  for (const http::Field field : fields) {
+    if (field.id != http::FieldId::cookie) continue;
+    if (!all.empty()) all += "; ";
+    all += field.value;
+  }
+  return all;
+}
+
+Hash128 purge_hash(char kind, std::string_view host, std::string_view path,
+                   std::optional<std::string_view> query) {
+  std::string text;
+  text.reserve(host.size() + path.size() + 8 + (query ? query->size() : 0));
+  text += kind;
+  text += host;
+  text += '\n';
+  text += path;
+  if (query.has_value()) {
+    text += '?';
+    text += *query;
+  }
+  return xxh3_128(text);
+}
+
+}  // namespace
+
+std::string normalise_path(std::string_view path, bool ignore_case) {
+  if (path == "*") return "*";
+  std::string clean = normalise_escapes(path, ignore_case);
+  if (clean.empty() || clean[0] != '/') clean.insert(0, 1, '/');
+  return clean.find("/.") == std::string::npos ? clean : remove_dot_segments(clean);
+}
+
+std::optional<std::string> normalise_query(const KeyRules& rules,
+                                           std::optional<std::string_view> query) {
+  if (!query.has_value() || query->empty() || rules.query == KeyRules::Query::none) {
+    return std::nullopt;
+  }
+  const bool filtered = !rules.query_only.empty() || !rules.query_except.empty();
+  std::string clean = clean_query(*query, rules.ignore_case);
+  if (!filtered && rules.query == KeyRules::Query::keep) return clean;
+
+  std::vector<std::string_view> kept;
+  std::string_view rest = clean;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('&'), rest.size());
+    const std::string_view parameter = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (parameter.empty()) continue;
+    const std::string_view name = parameter_name(parameter);
+    if (!rules.query_only.empty() && !named(rules.query_only, name, rules.ignore_case)) continue;
+    if (named(rules.query_except, name, rules.ignore_case)) continue;
+    kept.push_back(parameter);
+  }
+  if (rules.query == KeyRules::Query::sort) {
+    // Stable: the order of equal names may mean something.
+    std::stable_sort(kept.begin(), kept.end(), [](std::string_view a, std::string_view b) {
+      return parameter_name(a) < parameter_name(b);
+    });
+  }
+  std::string out;
+  for (const std::string_view parameter : kept) {
+    if (!out.empty()) out += '&';
+    out += parameter;
+  }
+  return out.empty() ? std::nullopt : std::optional(std::move(out));
+}
+
+std::string normalise_host(std::string_view authority) {
+  size_t end = authority.size();
+  if (!authority.empty() && authority[0] == '[') {
+    const size_t bracket = authority.find(']');
+    if (bracket != std::string_view::npos) end = bracket + 1;
+  } else {
+    end = std::min(authority.find(':'), authority.size());
+  }
+  std::string host = lower_case(authority.substr(0, end));
+  if (!host.empty() && host.back() == '.') host.pop_back();
+  return host;
+}
+
+void strip_cookies(http::FieldList& fields, std::span<const std::string> names) {
+  if (names.empty() || !fields.has(http::FieldId::cookie)) return;
+  const std::string all = cookies_of(fields);
+  std::string kept;
+  bool stripped = false;
+  std::string_view rest = all;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(';'), rest.size());
+    const std::string_view pair = trim_blanks(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (pair.empty()) continue;
+    if (std::find(names.begin(), names.end(), cookie_name(pair)) != names.end()) {
+      stripped = true;
+      continue;
+    }
+    if (!kept.empty()) kept += "; ";
+    kept += pair;
+  }
+  if (!stripped) return;
+  fields.remove(http::FieldId::cookie);
+  if (!kept.empty()) fields.add(http::FieldId::cookie, kept);
+}
+
+Hash128 url_purge_key(const KeyRules& rules, std::string_view host, std::string_view path,
+                      std::optional<std::string_view> query) {
+  const auto kept = normalise_query(rules, query);
+  return purge_hash('u', rules.host ? normalise_host(host) : std::string(),
+                    normalise_path(path, rules.ignore_case), kept);
+}
+
+Hash128 any_query_purge_key(const KeyRules& rules, std::string_view host, std::string_view path) {
+  return purge_hash('q', rules.host ? normalise_host(host) : std::string(),
+                    normalise_path(path, rules.ignore_case), std::nullopt);
+}
+
+Hash128 host_purge_key(std::string_view host) {
+  return purge_hash('h', normalise_host(host), "", std::nullopt);
+}
+
+CacheKey make_key(const SitePolicy& policy, const http::RequestHead& request) {
+  const KeyRules& rules = policy.key;
+  CacheKey key;
+  key.site = policy.site;
+  if (rules.host) key.host_text = normalise_host(request.authority);
+  key.path = normalise_path(request.path(), rules.ignore_case);
+  const auto query = normalise_query(rules, request.query());
+  key.target = key.path;
+  if (query.has_value()) {
+    key.target += '?';
+    key.target += *query;
+  }
+
+  // No part can hold a line feed: fields and targets are checked by the parsers.
+  std::string& text = key.text;
+  const uint64_t hash = rules_hash(rules);
+  text.reserve(policy.name.size() + key.target.size() + key.host_text.size() + 64);
+  text += policy.name;
+  text += '\n';
+  text += hex({reinterpret_cast<const char*>(&hash), sizeof hash});
+  text += '\n';
+  text += request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  text += '\n';
+  text += rules.scheme ? std::string_view(request.scheme) : std::string_view("-");
+  text += '\n';
+  text += key.host_text;
+  text += '\n';
+  text += key.target;
+  for (const std::string& name : rules.headers) {
+    text += '\n';
+    text += name;
+    // A field that is absent and one that is empty are two keys.
+    if (const auto value = request.fields.combined(name)) {
+      text += ':';
+      text += *value;
+    }
+  }
+  if (!rules.cookies.empty()) {
+    const std::string all = cookies_of(request.fields);
+    for (const std::string& name : rules.cookies) {
+      text += "\n;";
+      text += name;
+      std::string_view rest = all;
+      while (!rest.empty()) {
+        const size_t end = std::min(rest.find(';'), rest.size());
+        const std::string_view pair = trim_blanks(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (cookie_name(pair) != name) continue;
+        text += ';';
+        text += pair;
+      }
+    }
+  }
+  key.hash = xxh3_128(text, policy.key_seed);
+  key.url = purge_hash('u', key.host_text, key.path, query);
+  key.url_any_query = purge_hash('q', key.host_text, key.path, std::nullopt);
+  key.host = purge_hash('h', key.host_text, "", std::nullopt);
+  return key;
+}
+
+}  // namespace bw::edge
