@@ -28,8 +28,9 @@ net::Ip masked(net::Ip ip, uint8_t length) {
 // Turns the names of POPs in one map into lists, each list once.
 class MapCompiler {
  public:
-  MapCompiler(const MapSettings& settings, const std::vector<Pop>& pops, Diagnostics& diagnostics)
-      : settings_(settings), pops_(pops), diagnostics_(diagnostics) {
+  MapCompiler(const MapSettings& settings, const std::vector<Pop>& pops, bool has_countries,
+              Diagnostics& diagnostics)
+      : settings_(settings), pops_(pops), has_countries_(has_countries), diagnostics_(diagnostics) {
     for (size_t i = 0; i < pops.size(); ++i) numbers_[pops[i].name] = static_cast<uint16_t>(i);
   }
 
@@ -44,6 +45,7 @@ class MapCompiler {
 
   const MapSettings& settings_;
   const std::vector<Pop>& pops_;
+  const bool has_countries_;
   Diagnostics& diagnostics_;
   std::map<std::string, uint16_t> numbers_;
   std::vector<uint16_t> rest_;  // what each list goes on with
@@ -114,7 +116,7 @@ PlaceMap MapCompiler::compile(const Locator* locator) {
       networks.emplace_back(*network, std::move(pops));
     }
   }
-  if ((!countries.empty() || !continents.empty()) && locator == nullptr) {
+  if ((!countries.empty() || !continents.empty()) && !has_countries_) {
     fault("countries", "no [geo] country", "a database that tells countries, or networks alone");
   }
   if (networks.size() > kMaxLists) fault("networks", std::to_string(networks.size()), "60000");
@@ -187,6 +189,7 @@ std::shared_ptr<const World> compile_world(const GeodnsSettings& settings,
     if (!one.probe.empty()) pop.probe = parse_probe_url(one.probe);
     world->pops.push_back(std::move(pop));
   }
+  const bool has_countries = locator != nullptr || settings.geo.has_value();
   std::vector<std::string> map_names;
   for (const MapSettings& one : settings.maps) {
     if (std::find(map_names.begin(), map_names.end(), one.name) != map_names.end()) {
@@ -194,7 +197,8 @@ std::shared_ptr<const World> compile_world(const GeodnsSettings& settings,
                         "each map once");
     }
     map_names.push_back(one.name);
-    world->maps.push_back(MapCompiler(one, world->pops, diagnostics).compile(locator.get()));
+    world->maps.push_back(
+        MapCompiler(one, world->pops, has_countries, diagnostics).compile(locator.get()));
   }
   world->zones = ZoneSet::compile(settings.zones, settings.file_time, map_names, diagnostics);
   world->secrets = std::move(secrets);

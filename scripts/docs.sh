@@ -3,5 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 cmake --preset dev >/dev/null
-cmake --build build/dev --target test_edge_node
-BREAKWATER_WRITE_DOCS=1 build/dev/tests/unit/test_edge_node "documents:*"
+for room in edge_node geo; do
+  cmake --build build/dev --target "test_$room"
+  BREAKWATER_WRITE_DOCS=1 "build/dev/tests/unit/test_$room" "documents:*"
+done
