@@ -47,8 +47,8 @@ class ClientRequest final : public std::enable_shared_from_this<ClientRequest> {
   // The carrier begins: gets what was queued and asked for so far. Calls no handler. `reused`: the
   // connection has carried another request before.
   void attach(Carrier& carrier, bool reused);
-  // The carrier goes without a word (its pool is destroyed).
-  void detach() { carrier_ = nullptr; }
+  // The carrier goes without a word (its pool is destroyed), and so does the request.
+  void detach();
 
   // Events, told by the carrier. After on_end and on_error the request has let go of it.
   void on_informational(const ResponseHead& head);
@@ -80,6 +80,9 @@ class ClientRequest final : public std::enable_shared_from_this<ClientRequest> {
 
   void on_timer();
   void arm();
+  Duration phase_limit() const;
+  bool clock_stopped() const;
+  // Lets go of carrier, queue and handler; answers who is still to be told, or null.
   ClientHandler* end();
 
   net::Loop& loop_;
