@@ -1,8 +1,10 @@
 #include "geo/settings.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "core/dns/name.h"
@@ -267,7 +269,12 @@ bool load_geodns_settings(const GeodnsOptions& options, GeodnsSettings& settings
   if (::stat(options.config_file.c_str(), &status) == 0) {
     settings.file_time = static_cast<uint32_t>(status.st_mtim.tv_sec);
   }
-  return text::load_settings(options.config_file, overrides, settings, diagnostics);
+  const bool good = text::load_settings(options.config_file, overrides, settings, diagnostics);
+  std::array<char, 256> host{};
+  if (settings.node.name.empty() && ::gethostname(host.data(), host.size() - 1) == 0) {
+    settings.node.name = host.data();
+  }
+  return good;
 }
 
 }  // namespace bw::geo
