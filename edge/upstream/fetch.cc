@@ -26,13 +26,7 @@ Fetch::Fetch(net::Loop& loop, http::ClientPool& pool, std::shared_ptr<Group> gro
       group_(std::move(group)),
       random_(random),
       request_(std::move(request)),
-      events_(events),
-      timer_(loop, [this] {
-        waiter_.reset();
-        const Error error = pending_;
-        end();
-        events_.on_fetch_error(error);
-      }) {}
+      events_(events) {}
 
 Fetch::~Fetch() { end(); }
 
@@ -42,7 +36,7 @@ void Fetch::start() {
   state_ = State::queued;
   const auto granted = [this] {
     waiter_.reset();
-    timer_.cancel();
+    timer_.reset();
     admitted_ = true;
     attempt();
   };
@@ -52,10 +46,10 @@ void Fetch::start() {
       attempt();
       return;
     case Group::Admission::queued:
-      pending_ = {.kind = Error::Kind::busy,
+      fail_later({.kind = Error::Kind::busy,
                   .side = Error::Side::upstream,
-                  .text = "no slot of the origin budget within queue_timeout"};
-      timer_.arm(group_->settings().queue_timeout);
+                  .text = "no slot of the origin budget within queue_timeout"},
+                 group_->settings().queue_timeout);
       return;
     case Group::Admission::refused:
       fail_later({.kind = Error::Kind::busy,
@@ -85,14 +79,20 @@ void Fetch::attempt() {
   if (paused_) stream_->pause();
 }
 
-void Fetch::fail_later(Error error) {
-  pending_ = error;
-  timer_.arm(Duration::zero());
+void Fetch::fail_later(Error error, Duration after) {
+  timer_ = std::make_unique<net::Timer>(loop_, [this, error] {
+    loop_.retire(std::move(timer_));  // whoever is told may drop this fetch
+    FetchEvents& events = events_;
+    const Error told = error;
+    end();
+    events.on_fetch_error(told);
+  });
+  timer_->arm(after);
 }
 
 void Fetch::end() {
   state_ = State::ended;
-  timer_.cancel();
+  timer_.reset();
   waiter_.reset();
   stream_.reset();
   ticket_.reset();
@@ -149,7 +149,7 @@ void Fetch::on_end(const http::FieldList& trailers, bool proven) {
 
 bool Fetch::may_repeat(const Error& error) const {
   if (state_ != State::waiting_head || body_begun_) return false;
-  if (tries_ > request_.retries) return false;
+  if (tries_ > request_.retries || error.side == Error::Side::client) return false;
   if (error.retry == Error::Retry::yes) return true;
   return http::is_safe_method(request_.head.method);
 }
@@ -158,8 +158,11 @@ void Fetch::on_error(Error error) {
   const bool stale_connection =
       error.retry != Error::Retry::no && stream_ != nullptr && stream_->reused_connection();
   loop_.retire(std::move(stream_));
-  // A kept-alive connection that its server had closed says nothing about the server.
-  if (!stale_connection) ticket_->failed(loop_.now());
+  // A kept-alive connection that its server had closed says nothing about the server; nor does a
+  // bound of ours, or a request that can't be sent.
+  const bool innocent =
+      stale_connection || error.side != Error::Side::upstream || error.kind == Error::Kind::busy;
+  if (!innocent) ticket_->failed(loop_.now());
   if (may_repeat(error) && group_->may_retry()) {
     if (stale_connection) tried_.pop_back();
     ticket_.reset();

@@ -1,8 +1,9 @@
 // One request to an upstream group: a slot of its budget, a member, and at most some retries.
 //
-// Threads: its loop's. Lifetime: dropping it cancels; no event follows. Errors: on_fetch_error is
-// the last event; nothing is retried once a byte of a request body was sent or a response began.
-// See: RFC 9110 section 9.2.2 for what may be repeated.
+// Threads: its loop's. Lifetime: dropping it cancels, also inside an event; no event follows.
+// Errors: on_fetch_error is the last event; nothing is retried once a byte of a request body was
+// sent or a response began. What is the request's own fault (Side::client) is neither retried nor
+// held against the member. See: RFC 9110 section 9.2.2 for what may be repeated.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +70,7 @@ class Fetch final : private http::ClientHandler {
   enum class State : uint8_t { idle, queued, waiting_head, body, ended };
 
   void attempt();
-  void fail_later(Error error);
+  void fail_later(Error error, Duration after = Duration::zero());
   void end();
   bool may_repeat(const Error& error) const;
 
@@ -97,8 +98,7 @@ class Fetch final : private http::ClientHandler {
   std::shared_ptr<Group::Waiter> waiter_;
   std::unique_ptr<Group::Ticket> ticket_;
   std::unique_ptr<http::ClientStream> stream_;
-  net::Timer timer_;  // the queue's deadline, or a failure told in a later turn
-  Error pending_;
+  std::unique_ptr<net::Timer> timer_;  // the queue's deadline, or a failure told in a later turn
 };
 
 // What a client is told of an upstream's failure: 502, 503 or 504.
