@@ -29,6 +29,7 @@ ALLOWED = {
     "geo": {"core/base", "core/dns", "core/http", "core/net", "core/text", "geo/locate",
             "purge/client"},
     "origin": {"core/base", "core/http", "core/kv", "core/net", "core/text", "purge/client"},
+    "cli/lab": {"core/base", "core/http", "core/net", "core/text", "geo/locate"},
     "cli": {"core/base"},
 }
 # third-party include prefix: the rooms whose .cc files are its home
