@@ -1,0 +1,48 @@
+// Settings of the origin: the keys of [origin] and [log], from a file, from flags, or both.
+//
+// Plain values with their defaults. Errors: all at once, in Diagnostics. See: docs/settings.md,
+// which is printed from here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/settings.h"
+#include "origin/program.h"
+
+namespace bw::origin {
+
+struct ApiSettings {
+  std::vector<std::string> listen;
+  std::string admin;
+  std::string store = "origin-store";
+  std::string static_files;
+  std::string data;
+  uint32_t products = 10'000;
+  std::string site;
+  std::string control;
+  std::string token_file;
+  std::string ca;
+  bool insecure = false;
+  Duration delay{};
+  void declare(SettingGroup& g);
+};
+
+struct LogSettings {
+  enum class Level : uint8_t { debug, info, warning, error };
+  Level level = Level::info;
+  void declare(SettingGroup& g);
+};
+
+struct OriginSettings {
+  ApiSettings origin;
+  LogSettings log;
+  void declare(SettingGroup& g);
+};
+
+// The file of `options.config`, if any, with the flags over it; true when nothing was wrong.
+bool load_settings(const OriginOptions& options, OriginSettings& settings,
+                   Diagnostics& diagnostics);
+
+}  // namespace bw::origin
