@@ -51,6 +51,8 @@ struct Found {
   Verdict verdict = Verdict::miss;
   Reason reason = Reason::absent;
   Ref<Object> object;  // null on a miss
+  // The key that was looked up: what fetches of this request coalesce on.
+  Hash128 variant;
   bool stale_if_error = false;
   bool in_lag = false;
   int64_t ttl = 0;

@@ -1,0 +1,31 @@
+// Explain: why a request would hit or miss now, from the store and the rules, without asking it.
+//
+// Threads: the loop given; the disk is asked on its own threads. Nothing is fetched, counted or
+// raised. See: config.md "/v1/explain".
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/task.h"
+#include "core/http/message.h"
+#include "core/net/address.h"
+#include "core/net/loop.h"
+#include "core/text/json.h"
+#include "edge/cache/store.h"
+#include "edge/proxy/snapshot.h"
+
+namespace bw::edge {
+
+struct ExplainRequest {
+  http::RequestHead head;
+  net::Ip client;
+};
+std::optional<ExplainRequest> parse_explain_request(std::string_view body, std::string* why);
+
+void explain(net::Loop& loop, Store& store, std::shared_ptr<const Snapshot> snapshot,
+             ExplainRequest request, UniqueFunction<void(text::Json)> done);
+
+}  // namespace bw::edge

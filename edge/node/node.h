@@ -1,0 +1,131 @@
+// Node: an edge or shield put together: listeners and workers, cache, purge feed, admin.
+//
+// Threads: one loop a worker; the control loop is main's: signals, admin, the purge feed, look-ups.
+// Lifetime: start() then run(), which returns after a stop was asked and what was under way ended,
+// at latest after drain_timeout. Sockets are bound before privileges are dropped; clients wait in
+// the listen queues until this node has caught up with the log, or lag_limit has passed.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/executor.h"
+#include "core/base/metrics.h"
+#include "core/http/server.h"
+#include "core/net/listener.h"
+#include "core/net/loop.h"
+#include "core/net/loop_thread.h"
+#include "core/net/signals.h"
+#include "edge/cache/disk_tier.h"
+#include "edge/cache/purge_journal.h"
+#include "edge/cache/store.h"
+#include "edge/node/access_log.h"
+#include "edge/node/node_state.h"
+#include "edge/node/purge_feed.h"
+#include "edge/node/settings.h"
+#include "edge/node/sites.h"
+#include "edge/node/upstreams.h"
+#include "edge/proxy/coalescer.h"
+#include "edge/proxy/worker.h"
+
+namespace bw::edge {
+
+class Node final : public NodeState {
+ public:
+  Node(EdgeFlags flags, EdgeSettings settings, Clock& clock, Random& random);
+  ~Node() override;
+
+  // Everything that can fail. `why` receives a line for people; `bad_settings` tells whether it
+  // was the settings' fault.
+  bool start(std::string* why, bool* bad_settings);
+  void run();
+
+ private:
+  // What a reload makes anew.
+  struct Made {
+    EdgeSettings settings;
+    std::shared_ptr<const Snapshot> snapshot;
+    std::shared_ptr<const Upstreams> upstreams;
+    std::shared_ptr<net::TlsContext> tls;  // null: no TLS listener
+    std::map<std::string, PurgeSite> purge_sites;
+  };
+  struct Entry;   // one listener on one worker
+  struct Thread;  // one worker
+
+  Readiness readiness() const override;
+  text::Json status() const override;
+  const metrics::Registry& metrics() const override { return registry_; }
+  Store& store() override { return *store_; }
+  std::shared_ptr<const Snapshot> snapshot() const override { return made_->snapshot; }
+  void reload(UniqueFunction<void(std::string)> done) override;
+
+  std::shared_ptr<const Made> make(EdgeSettings settings, Diagnostics& diagnostics);
+  void use(std::shared_ptr<const Made> made);
+  http::ServerOptions server_options(const ListenSettings& listen, const Made& made) const;
+  bool open_listeners(std::string* why);
+  bool open_admin(std::string* why);
+  bool open_cache(std::string* why);
+  bool open_control(std::string* why);
+  void declare_metrics();
+  void start_workers();
+  void begin_to_serve();
+  void stop(const std::string& reason);
+  void look_whether_drained();
+  void signal(int number);
+  bool in_lag() const;
+  purge::NodeReport report() const;
+
+  const EdgeFlags flags_;
+  const EdgeSettings settings_;  // as started: what a reload doesn't change
+  Clock& clock_;
+  Random& random_;
+  metrics::Registry registry_;
+  ProxyMetrics proxy_metrics_;
+  net::Loop loop_;
+  Executor executor_;  // files and names
+  MonoTime started_;
+
+  SiteIds site_ids_;
+  std::shared_ptr<const Made> made_;
+  uint64_t generation_ = 1;
+  WallTime loaded_at_;
+  std::string reload_error_;
+  bool reloading_ = false;
+
+  std::unique_ptr<PurgeJournal> journal_;
+  std::unique_ptr<DiskTier> disk_;
+  std::string disk_failed_;
+  std::unique_ptr<PurgedSince> purged_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<LimitTable> limits_;
+  Coalescer coalescer_;
+  std::unique_ptr<NodeParts> parts_;
+  std::unique_ptr<AccessLog> access_log_;
+
+  std::vector<net::ListenSocket> sockets_;  // of each listener, the first worker's
+  std::vector<std::vector<int>> worker_fds_;
+  std::vector<std::unique_ptr<Thread>> threads_;
+  net::ListenSocket admin_socket_;
+  std::unique_ptr<http::Service> admin_service_;
+  std::unique_ptr<http::Server> admin_server_;
+  std::unique_ptr<net::Listener> admin_listener_;
+  std::unique_ptr<PurgeFeed> feed_;
+  std::unique_ptr<net::Signals> signals_;
+  std::unique_ptr<net::Timer> serve_timer_;  // caught up or not
+  std::unique_ptr<net::Timer> look_up_timer_;
+  std::unique_ptr<net::Timer> drain_timer_;
+  MonoTime drain_until_;
+  bool serving_ = false;
+  bool stopping_ = false;
+  std::atomic<int> busy_{0};  // servers that aren't empty, as of the last look
+  int exit_code_ = 0;
+
+ public:
+  int exit_code() const { return exit_code_; }
+};
+
+}  // namespace bw::edge

@@ -1,0 +1,173 @@
+#include "edge/node/purge_feed.h"
+
+#include <utility>
+
+#include "core/base/log.h"
+
+namespace bw::edge {
+
+PurgeFeed::PurgeFeed(Parts parts, std::shared_ptr<purge::ServiceLink> link,
+                     purge::NodeReport report)
+    : parts_(std::move(parts)),
+      applied_total_(parts_.metrics.counter("breakwater_purge_applied_total",
+                                            "records of the invalidation log that were applied",
+                                            {"kind"})),
+      self_(std::make_shared<PurgeFeed*>(this)),
+      executor_(std::make_unique<Executor>("purge-journal", 1, 100'000)) {
+  purge::LogFollower::Options options;
+  options.link = std::move(link);
+  options.report = std::move(report);
+  if (parts_.journal != nullptr && parts_.journal->loaded().position) {
+    const PurgePosition& position = *parts_.journal->loaded().position;
+    options.applied = purge::LogPoint{{position.position}, position.chain};
+  }
+  follower_ = std::make_unique<purge::LogFollower>(parts_.loop, parts_.random, executor_.get(),
+                                                   std::move(options), *this);
+}
+
+PurgeFeed::~PurgeFeed() {
+  *self_ = nullptr;
+  follower_.reset();
+  executor_.reset();
+}
+
+void PurgeFeed::set_sites(std::map<std::string, PurgeSite> sites) {
+  for (const auto& [name, site] : sites) {
+    parts_.purged.add_site(site.id, name);
+    names_[site.id] = name;
+  }
+  sites_ = std::move(sites);
+}
+
+bool PurgeFeed::load_journal(std::string* why) {
+  if (parts_.journal == nullptr || !parts_.journal->loaded().position) return true;
+  Result<std::vector<PurgeJournal::Entry>> entries = parts_.journal->load_entries();
+  if (!entries.ok()) {
+    *why = "disk.path: the purge journal: " + describe(entries.error());
+    return false;
+  }
+  PurgeChanges loaded;
+  loaded.position = parts_.journal->loaded().position->position;
+  for (const PurgeJournal::Site& site : parts_.journal->loaded().sites) {
+    loaded.sites.push_back(
+        {site_id(site.name), {site.mark.hard, site.mark.soft, 0}, site.last_seq});
+  }
+  for (PurgeJournal::Entry& entry : *entries) {
+    loaded.entries.push_back({std::move(entry.key), {entry.mark.hard, entry.mark.soft, 0}});
+  }
+  parts_.purged.load(loaded);
+  return true;
+}
+
+void PurgeFeed::set_report(purge::NodeReport report) { follower_->set_report(std::move(report)); }
+
+void PurgeFeed::start() { follower_->start(); }
+
+void PurgeFeed::leave(Task done) { follower_->leave(std::move(done)); }
+
+std::string PurgeFeed::applied_text() const { return position_text(parts_.purged.applied()); }
+
+uint32_t PurgeFeed::site_id(const std::string& name) {
+  for (const auto& [id, known] : names_) {
+    if (known == name) return id;
+  }
+  const uint32_t id = next_unknown_--;
+  parts_.purged.add_site(id, name);
+  names_[id] = name;
+  return id;
+}
+
+void PurgeFeed::on_records(std::span<const purge::Record> records) {
+  std::vector<Purge> purges;
+  purges.reserve(records.size());
+  for (const purge::Record& record : records) {
+    applied_total_.with({purge::to_text(record.kind)}).add();
+    if (record.kind == purge::Kind::epoch) continue;
+    const auto known = sites_.find(record.site);
+    const PurgeSite unknown{known == sites_.end() ? site_id(record.site) : 0, {}};
+    map_record(record, known == sites_.end() ? unknown : known->second, purges);
+  }
+  const purge::LogPoint point{records.back().position, records.back().chain};
+  acknowledge(parts_.purged.apply(purges, point.position.value), point, false);
+}
+
+// No place on a complete history: everything older than `point` counts as purged.
+void PurgeFeed::on_reset(const purge::LogPoint& point) {
+  log::warning("the purge table isn't on the log's history: what is older than " +
+               point.position.text() + " counts as purged");
+  parts_.purged.start_at(point.position.value);
+  PurgeChanges changes;
+  changes.position = point.position.value;
+  for (const auto& [id, name] : names_) {
+    changes.sites.push_back(
+        {id, {point.position.value, point.position.value, 0}, point.position.value});
+  }
+  acknowledge(std::move(changes), point, true);
+}
+
+void PurgeFeed::acknowledge(PurgeChanges changes, const purge::LogPoint& point, bool clear) {
+  const auto done = [loop = &parts_.loop, self = self_, point](Status status) {
+    loop->post([self, point, status] {
+      PurgeFeed* feed = *self;
+      if (feed == nullptr) return;
+      if (!status.ok()) {
+        if (!feed->journal_failed_) {
+          log::error("the purge journal cannot be written, purges are no longer acknowledged: " +
+                     describe(status.error()));
+        }
+        feed->journal_failed_ = true;
+        return;
+      }
+      feed->follower_->set_applied(point);
+      feed->look_whether_caught_up();
+    });
+  };
+  if (parts_.journal == nullptr) {
+    done({});
+    return;
+  }
+  const Status queued =
+      executor_->submit([journal = parts_.journal, all = journalled(changes, point), clear, done] {
+        Status status;
+        if (clear) status = journal->clear();
+        if (status.ok()) status = journal->apply(all);
+        done(status);
+      });
+  if (!queued.ok()) done(queued.error());
+}
+
+PurgeJournal::Changes PurgeFeed::journalled(const PurgeChanges& changes,
+                                            const purge::LogPoint& point) {
+  PurgeJournal::Changes out;
+  for (const PurgeChanges::Entry& entry : changes.entries) {
+    if (entry.forgotten) {
+      out.forgotten.push_back(entry.key);
+    } else {
+      out.entries.push_back({entry.key, {entry.marks.hard, entry.marks.soft}});
+    }
+  }
+  for (const PurgeChanges::Site& site : changes.sites) {
+    out.sites.push_back({names_[site.site], {site.marks.hard, site.marks.soft}, site.last_seq});
+  }
+  out.position = PurgePosition{point.position.value, point.chain};
+  return out;
+}
+
+void PurgeFeed::on_digest(const purge::LogPoint&) { look_whether_caught_up(); }
+
+void PurgeFeed::on_echo() {
+  if (const std::optional<Duration> lag = follower_->lag()) {
+    parts_.purged.set_echo(parts_.loop.now() - *lag);
+  }
+  look_whether_caught_up();
+}
+
+void PurgeFeed::look_whether_caught_up() {
+  if (told_caught_up_ || !follower_->caught_up()) return;
+  told_caught_up_ = true;
+  parts_.caught_up();
+}
+
+void PurgeFeed::on_name_taken() { parts_.name_taken(); }
+
+}  // namespace bw::edge

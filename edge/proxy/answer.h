@@ -1,0 +1,46 @@
+// The answer to a client from a representation: status, part of the body, fields as it may see
+// them.
+//
+// Pure. See: RFC 9110 sections 13.2.2, 14.2 and 15.4.5; RFC 9111 section 4.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/http/message.h"
+#include "edge/cache/validators.h"
+#include "edge/proxy/site.h"
+
+namespace bw::edge {
+
+// Which part of a representation answers a request.
+struct Part {
+  int status = 200;  // the representation's own, or 206, 304, 412, 416
+  bool whole = true;
+  uint64_t offset = 0;
+  uint64_t length = 0;  // of a part
+  bool body = true;     // false: HEAD, 304, 412, 416
+};
+// `size` of the whole; nullopt: not known yet, then ranges are answered with the whole.
+Part choose_part(const http::RequestHead& request, int status, const Validators& validators,
+                 std::optional<uint64_t> size);
+
+// Who is answered, and what else is said to it.
+struct AnswerFacts {
+  std::string_view node;
+  bool tier = false;  // keeps tags, targeted fields and the like for the tier that asks
+  const Site* site = nullptr;
+  const Route* route = nullptr;
+  std::string_view cache_status;  // whole field
+  std::optional<int64_t> age;     // not said when empty
+  std::optional<uint64_t> size;   // of the whole representation
+};
+// `fields` as stored or received, without hop-by-hop.
+http::ResponseHead make_answer(const http::FieldList& fields, const Part& part,
+                               const AnswerFacts& facts);
+// For an answer that isn't ours to choose from: as it came, dressed for who asked.
+void dress(http::FieldList& fields, const AnswerFacts& facts);
+
+}  // namespace bw::edge

@@ -1,0 +1,57 @@
+// What the proxy counts, by site.
+//
+// requests = hits + stale + revalidated + misses + passes + limited + denied + errors.
+// Threads: any; a site's series are looked up once and kept.
+#pragma once
+
+#include <array>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "core/base/metrics.h"
+#include "edge/cache/reason.h"
+#include "edge/guard/limits.h"
+#include "edge/proxy/access_record.h"
+
+namespace bw::edge {
+
+// Why an upstream was asked: `breakwater_upstream_fetches_total{kind}`.
+enum class FetchKind : uint8_t { miss, revalidate, refresh, pass };
+constexpr int kFetchKinds = static_cast<int>(FetchKind::pass) + 1;
+std::string_view to_text(FetchKind kind);
+
+// The series of one site.
+struct SiteMetrics {
+  std::array<metrics::Counter*, kVerdicts> requests{};
+  std::array<metrics::Counter*, kReasons> misses{};
+  std::array<metrics::Counter*, kFetchKinds> fetches{};
+  metrics::Counter* coalesced = nullptr;
+  metrics::Gauge* origin_inflight = nullptr;
+};
+
+class ProxyMetrics {
+ public:
+  explicit ProxyMetrics(metrics::Registry& registry);
+
+  // Made at first use; lives as long as this.
+  const SiteMetrics& site(const std::string& name);
+  void count_limit(const LimitRule& rule, LimitDecision::Verdict verdict);
+
+  metrics::Family<metrics::Histogram>& seconds;
+  metrics::Family<metrics::Counter>& tier_refused;   // wrong tier tokens
+  metrics::Family<metrics::Counter>& tier_unproved;  // tier answers without a valid position
+
+ private:
+  metrics::Family<metrics::Counter>& requests_;
+  metrics::Family<metrics::Counter>& misses_;
+  metrics::Family<metrics::Counter>& fetches_;
+  metrics::Family<metrics::Counter>& coalesced_;
+  metrics::Family<metrics::Gauge>& origin_inflight_;
+  metrics::Family<metrics::Counter>& limits_;
+  std::mutex mutex_;  // guards sites_
+  std::map<std::string, SiteMetrics> sites_;
+};
+
+}  // namespace bw::edge

@@ -1,0 +1,60 @@
+#include "edge/proxy/worker.h"
+
+#include <utility>
+
+#include "edge/proxy/exchange.h"
+#include "edge/proxy/fill.h"
+
+namespace bw::edge {
+
+Worker::Worker(net::Loop& loop, NodeParts& node, Random& random, AccessSink* access,
+               std::shared_ptr<const Snapshot> snapshot)
+    : loop_(loop), node_(node), random_(random), access_(access), snapshot_(std::move(snapshot)) {}
+
+Worker::~Worker() = default;
+
+void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
+  snapshot_ = std::move(snapshot);
+  // Pools of groups that went stay until nothing is open in them; the next reload looks again.
+  for (auto pool = pools_.begin(); pool != pools_.end();) {
+    bool named = snapshot_->shields.get() == pool->first;
+    for (const auto& [name, group] : snapshot_->groups) named = named || group.get() == pool->first;
+    if (!named) pool->second.pool->close_idle();
+    if (!named && pool->second.pool->open_connections() == 0) {
+      loop_.retire(std::move(pool->second.pool));
+      pool = pools_.erase(pool);
+    } else {
+      ++pool;
+    }
+  }
+}
+
+http::ClientPool& Worker::pool_of(const std::shared_ptr<Group>& group) {
+  Pool& pool = pools_[group.get()];
+  if (pool.pool == nullptr) {
+    pool.group = group;
+    pool.pool = std::make_unique<http::ClientPool>(loop_, group->settings().limits);
+  }
+  return *pool.pool;
+}
+
+void Worker::keep(std::shared_ptr<Fill> fill) {
+  const Fill* key = fill.get();
+  fills_.emplace(key, std::move(fill));
+}
+
+void Worker::release(const Fill& fill) { fills_.erase(&fill); }
+
+void Worker::close() {
+  const std::unordered_map<const Fill*, std::shared_ptr<Fill>> fills = std::move(fills_);
+  fills_.clear();
+  for (const auto& [key, fill] : fills) fill->close();
+}
+
+std::unique_ptr<http::StreamHandler> Entrance::on_request(http::ServerStream& stream) {
+  auto exchange = std::make_unique<Exchange>(worker_, stream, facts_);
+  exchange->start();
+  return exchange;
+}
+
+}  // namespace bw::edge
