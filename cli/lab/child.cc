@@ -27,6 +27,7 @@ MonoTime now() { return SystemClock().mono(); }
 [[noreturn]] void become(pid_t parent, int out, int errors, const char* program, char** arguments) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // the lab died before that was set
+  ::setpgid(0, 0);                        // Ctrl-C is the lab's, which stops them in order
   net::unblock_all_signals();
   const int nothing = ::open("/dev/null", O_RDONLY);
   ::dup2(nothing, 0);

@@ -71,14 +71,14 @@ std::string random_text(size_t words) {
   return hex(bytes);
 }
 
-std::string quoted(const net::Address& address) { return '"' + address.text() + '"'; }
-std::string quoted(std::string_view text) { return '"' + std::string(text) + '"'; }
+std::string in_quotes(const net::Address& address) { return '"' + address.text() + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + std::string(text) + '"'; }
 
 constexpr std::string_view kCertificate =
     "[[certificate]]\ncert = \"lab.pem\"\nkey = \"lab.key\"\n";
 
 std::string admin_table(const net::Address& address) {
-  return "[admin]\nlisten = " + quoted(address) + "\ntoken_file = \"admin.token\"\n";
+  return "[admin]\nlisten = " + in_quotes(address) + "\ntoken_file = \"admin.token\"\n";
 }
 
 }  // namespace
@@ -154,7 +154,7 @@ bool Plan::make_database(std::string* why) {
   return write("static/hello.txt", "hello from the lab\n", why) &&
          write("static/page.html", "<!doctype html><title>lab</title>\n", why) &&
          write("countries.csv", kCountries, why) &&
-         build_geodb(path("countries.csv"), path("countries.mmdb"), why).ok();
+         geo::build_geodb(path("countries.csv"), path("countries.mmdb"), why).ok();
 }
 
 bool Plan::lay_out(const net::Address& script, std::string* why) {
@@ -198,7 +198,7 @@ bool Plan::lay_out(const net::Address& script, std::string* why) {
 
 std::string Plan::origin_text() const {
   const Part& origin = part("origin");
-  return "[origin]\nlisten = " + quoted(origin.http) + "\nadmin = " + quoted(origin.admin) +
+  return "[origin]\nlisten = " + in_quotes(origin.http) + "\nadmin = " + in_quotes(origin.admin) +
          "\nstore = \"origin\"\nstatic = \"static\"\nproducts = 10000\nsite = \"shop\"\n"
          "control = \"https://" +
          part("purged").https.text() + "\"\ntoken_file = \"operator.token\"\nca = \"ca.pem\"\n";
@@ -206,11 +206,12 @@ std::string Plan::origin_text() const {
 
 std::string Plan::purged_text() const {
   const Part& purged = part("purged");
-  return "[node]\nname = \"purged\"\n[[listen]]\naddress = " + quoted(purged.https) +
+  return "[node]\nname = \"purged\"\n[[listen]]\naddress = " + in_quotes(purged.https) +
          "\ntls = true\n" + std::string(kCertificate) + admin_table(purged.admin) +
          "[store]\npath = \"purged\"\n"
          "[[site]]\nname = \"shop\"\nhosts = [" +
-         quoted(kShopHost) + "]\n[[site]]\nname = \"script\"\nhosts = [" + quoted(kScriptHost) +
+         in_quotes(kShopHost) + "]\n[[site]]\nname = \"script\"\nhosts = [" +
+         in_quotes(kScriptHost) +
          "]\n"
          "[[token]]\nname = \"node\"\ntoken_file = \"node.token\"\nsites = [\"*\"]\n"
          "scopes = [\"node\", \"read\"]\n"
@@ -219,30 +220,30 @@ std::string Plan::purged_text() const {
 }
 
 std::string Plan::node_text(const Part& node, bool shield, const net::Address& script) const {
-  std::string text = "[node]\nname = " + quoted(node.name) + "\npop = " +
-                     quoted(shield ? "hub1" : std::string_view(node.name).substr(0, 4)) +
+  std::string text = "[node]\nname = " + in_quotes(node.name) + "\npop = " +
+                     in_quotes(shield ? "hub1" : std::string_view(node.name).substr(0, 4)) +
                      "\nworkers = 2\ndrain_timeout = \"2s\"\n";
   if (shield) {
-    text += "role = \"shield\"\n[[listen]]\naddress = " + quoted(node.https) +
+    text += "role = \"shield\"\n[[listen]]\naddress = " + in_quotes(node.https) +
             "\ntls = true\ntier = true\n";
   } else {
-    text += "role = \"edge\"\n[[listen]]\naddress = " + quoted(node.http) +
-            "\n[[listen]]\naddress = " + quoted(node.https) + "\ntls = true\n";
+    text += "role = \"edge\"\n[[listen]]\naddress = " + in_quotes(node.http) +
+            "\n[[listen]]\naddress = " + in_quotes(node.https) + "\ntls = true\n";
   }
   text += std::string(kCertificate) + admin_table(node.admin);
-  text += "[memory]\nsize = \"64MiB\"\n[disk]\npath = " + quoted("disk-" + node.name) +
+  text += "[memory]\nsize = \"64MiB\"\n[disk]\npath = " + in_quotes("disk-" + node.name) +
           "\nsize = \"4GiB\"\n";
   text += "[control]\nurl = \"https://" + part("purged").https.text() +
-          "\"\ntoken_file = \"node.token\"\nca = \"ca.pem\"\nadvertise = [" + quoted(node.https) +
-          "]\n";
+          "\"\ntoken_file = \"node.token\"\nca = \"ca.pem\"\nadvertise = [" +
+          in_quotes(node.https) + "]\n";
   text += "[tier]\ntoken_file = \"tier.token\"\nca = \"ca.pem\"\n";
   if (!shield) {
     text += "[shield]\nnodes = [\"https://" + part("shield-a").https.text() + "\"]\n";
   }
-  text += "[log]\naccess = " + quoted(node.name + ".access.log") + "\n";
-  text += "[[site]]\nname = \"shop\"\nhosts = [" + quoted(kShopHost) + "]\norigins = [\"http://" +
-          part("origin").http.text() + "\"]\n";
-  text += "[[site]]\nname = \"script\"\nhosts = [" + quoted(kScriptHost) +
+  text += "[log]\naccess = " + in_quotes(node.name + ".access.log") + "\n";
+  text += "[[site]]\nname = \"shop\"\nhosts = [" + in_quotes(kShopHost) +
+          "]\norigins = [\"http://" + part("origin").http.text() + "\"]\n";
+  text += "[[site]]\nname = \"script\"\nhosts = [" + in_quotes(kScriptHost) +
           "]\norigins = [\"http://" + script.text() + "\"]\n";
   if (!shield) {
     text +=
@@ -255,7 +256,7 @@ std::string Plan::node_text(const Part& node, bool shield, const net::Address& s
 std::string Plan::geodns_text() const {
   const Part& geodns = part("geodns");
   std::string text =
-      "[node]\nname = \"geodns\"\nworkers = 2\n[[listen]]\naddress = " + quoted(geodns.http) +
+      "[node]\nname = \"geodns\"\nworkers = 2\n[[listen]]\naddress = " + in_quotes(geodns.http) +
       "\n" + admin_table(geodns.admin) +
       "[geo]\ncountry = \"countries.mmdb\"\n[state]\npath = \"geodns\"\n"
       "[cookies]\nsecret = \"cookies.key\"\n[probe]\nca = \"ca.pem\"\n"
@@ -263,7 +264,7 @@ std::string Plan::geodns_text() const {
       part("purged").https.text() + "\"\ntoken_file = \"node.token\"\nca = \"ca.pem\"\n";
   for (const EdgeSite& edge : kEdges) {
     const Part& node = part(std::string(edge.pop) + "-a");
-    text += "[[pop]]\nname = " + quoted(edge.pop) + "\naddresses = [" + quoted(edge.ip) +
+    text += "[[pop]]\nname = " + in_quotes(edge.pop) + "\naddresses = [" + in_quotes(edge.ip) +
             "]\nprobe = \"https://" + std::string(kScriptHost) + ":" +
             std::to_string(node.https.port()) + "/probe\"\n";
   }
@@ -274,7 +275,7 @@ std::string Plan::geodns_text() const {
          "[[zone.edge]]\nname = \"www\"\nmap = \"world\"\nttl = \"20s\"\n"
          "[[zone.edge]]\nname = \"script\"\nmap = \"world\"\nttl = \"20s\"\n"
          "[[zone.record]]\nname = \"ns1\"\ntype = \"A\"\ndata = [" +
-         quoted(kGeodnsIp) + "]\n";
+         in_quotes(kGeodnsIp) + "]\n";
 }
 
 }  // namespace bw::cli
