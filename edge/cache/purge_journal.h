@@ -1,33 +1,29 @@
 // The purged-since table on disk: every applied purge is one synced batch of its entries, its
 // site's marks and the position, so that an acknowledged position is never ahead of the table.
 //
-// Threads: any that may block (never a loop); one writer at a time. Errors: after the first failed
+// Threads: any that may block (never a loop); locked inside. Errors: after the first failed
 // apply() all later ones fail; open anew.
-// See: edge/cache/disk_tier.h for the bodies; core/kv/db.h for what a crash leaves.
+// See: purged_since.h for the table itself; core/kv/db.h for what a crash leaves.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
+#include "edge/cache/purged_since.h"
 
 namespace bw::kv {
 class Db;
 }
 
 namespace bw::edge {
-
-// Newest hard and soft purge of one key; 0: none.
-struct PurgeMark {
-  uint64_t hard = 0;
-  uint64_t soft = 0;
-  friend bool operator==(const PurgeMark&, const PurgeMark&) = default;
-};
 
 // How far the log was applied.
 struct PurgePosition {
@@ -40,18 +36,20 @@ class PurgeJournal {
  public:
   struct Entry {
     std::string key;  // bytes the table chose
-    PurgeMark mark;
+    Marks mark;
   };
   struct Site {
     std::string name;
-    PurgeMark mark;  // the site entry
+    Marks mark;  // the site entry
     uint64_t last_seq = 0;
   };
-  // What one apply() makes durable together. Marks replace what was there.
+  // What one apply() makes durable together. Marks of entries replace what was there, those of
+  // sites only rise.
   struct Changes {
     std::vector<Entry> entries;
     std::vector<Site> sites;
     std::vector<std::string> forgotten;  // keys whose entries go
+    std::vector<Entry> forgotten_local;  // likewise, unless a greater `local` is there
     std::optional<PurgePosition> position;
   };
   struct Loaded {
@@ -67,16 +65,27 @@ class PurgeJournal {
   // As found at open(): sites and position, all a node needs before its first lookup.
   const Loaded& loaded() const { return loaded_; }
   Result<std::vector<Entry>> load_entries() const;
-  Result<std::optional<PurgeMark>> find(std::string_view key) const;
+  Result<std::optional<Marks>> find(std::string_view key) const;
   // Returns when it is on the disk.
   Status apply(const Changes& changes);
+  // The same without waiting for the disk: local invalidations.
+  Status apply_later(const Changes& changes);
+
+  // What PurgedSince::load() takes, entries included.
+  Result<PurgeChanges> load_table() const;
+  // What a PurgedSince answered, as apply() takes it. `chain` is that of changes.position.
+  static Changes changes_of(const PurgeChanges& changes, const std::array<uint8_t, 16>& chain);
   // Forgets all: the table isn't on the log's history. The boot number stays.
   Status clear();
 
  private:
   explicit PurgeJournal(std::unique_ptr<kv::Db> db);
+  Status write(const Changes& changes, bool sync);
+
   std::unique_ptr<kv::Db> db_;
   Loaded loaded_;
+  std::mutex mutex_;  // of a write, with what it read before
+  std::map<std::string, Site, std::less<>> sites_;
 };
 
 }  // namespace bw::edge

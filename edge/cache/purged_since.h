@@ -10,15 +10,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <shared_mutex>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -30,10 +26,12 @@
 
 namespace bw::edge {
 
-enum class PurgeKind : uint8_t { url, any_query, host, prefix, byte_prefix, tag, site, all };
+// site: everything of one site; all: everything of every site.
+enum class PurgeKind : uint8_t { url, any_query, host, prefix, byte_prefix, tag, group, site, all };
 enum class PurgeMode : uint8_t { hard, soft };
 
-// One purge as this node's keys say it. key: of url, any_query, host; tag: {0, tag_hash}.
+// One purge as this node's keys say it. key: of url, any_query, host; tag: {0, tag_hash}; group:
+// {0, group_hash}. With KeyRules::host = false all hosts share: key and host are those of "".
 struct Purge {
   uint32_t site = 0;                 // ignored by kind all
   PurgeKind kind = PurgeKind::site;  // unknown kinds of the log: site, soft
@@ -49,6 +47,7 @@ struct Marks {
   Position soft = 0;
   uint64_t local = 0;
   Position newest() const { return hard > soft ? hard : soft; }
+  friend bool operator==(const Marks&, const Marks&) = default;
 };
 
 // What a find or a fetch reads of a site, in this order: applied, last_seq, last_local.
@@ -60,21 +59,26 @@ struct Seen {
 
 enum class PurgeVerdict : uint8_t { fresh, soft, purged };
 
-// Entries that changed, with their new marks: what a journal makes durable in one batch.
+// Entries that changed, with their new marks: what a journal makes durable in one batch. What the
+// log says and what is local have keys of their own, as they are written by different threads.
 struct PurgeChanges {
   struct Entry {
     std::string key;  // bytes; load() takes them back
-    Marks marks;
-    bool forgotten = false;
+    Marks marks;      // local: only that; else without it
+    bool local = false;
+    bool forgotten = false;  // goes, unless the journal knows newer marks of it
   };
   struct Site {
     uint32_t site = 0;
-    Marks marks;  // the site entry
+    std::string name;  // what a journal knows it by
+    Marks marks;       // the site entry
     Position last_seq = 0;
   };
   std::vector<Entry> entries;
   std::vector<Site> sites;
-  Position position = 0;
+  Position position = 0;  // 0: as it was
+
+  bool empty() const { return entries.empty() && sites.empty() && position == 0; }
 };
 
 class PurgedSince {
@@ -84,15 +88,18 @@ class PurgedSince {
   PurgedSince(const PurgedSince&) = delete;
   PurgedSince& operator=(const PurgedSince&) = delete;
 
-  // --- start: before the first digest or load() every find is a miss.
+  // --- start: before it every find is a miss. What these answer is for the journal too.
+  // Each site, also one that is only in the log, before the first purge of it.
+  // A site begins at `applied`: what is older counts as purged. Before start() it is only named.
+  // Once more for the same site: nothing. Its name makes journal keys independent of ids.
+  PurgeChanges add_site(uint32_t site, std::string_view name);
   // Without a purge service: ready at once.
   void start_without_log();
-  // Memory only, or off the log's history: all sites begin at the digest's position.
-  void start_at(Position digest);
-  // From the journal; older sites that it doesn't know begin at its position.
-  void load(const PurgeChanges& loaded);
-  // A site that a reload adds begins at `applied`. `name` makes journal keys independent of ids.
-  void add_site(uint32_t site, std::string_view name);
+  // Memory only, or off the log's history: all sites begin at this position, also while running.
+  PurgeChanges start_at(Position digest);
+  // From a journal, after add_site() of all sites; sites that it doesn't know begin at its
+  // position. Position 0 (nothing was ever applied) takes marks, but doesn't start.
+  PurgeChanges load(const PurgeChanges& loaded);
   bool started() const { return started_.load(std::memory_order_acquire); }
 
   // --- the follower's side
@@ -101,10 +108,11 @@ class PurgedSince {
   PurgeChanges apply(std::span<const Purge> purges, Position position);
   // The last echo: when the nonce that came back was sent. See lag().
   void set_echo(MonoTime sent);
-  // With a log: now - the last echo (or start); without: zero.
+  // With a log: now - the last echo, the longest time before the first; without: zero.
   Duration lag(MonoTime now) const;
 
-  // --- unsafe methods, written before the response head is passed on. `boot` << 40 is set once.
+  // --- unsafe methods, written before the response head is passed on; for apply_later() of the
+  // journal. `boot` << 40 is set once, at start.
   void set_boot(uint64_t boot);
   PurgeChanges invalidate_local(uint32_t site, const Hash128& url);
 
@@ -122,13 +130,17 @@ class PurgedSince {
   struct Site;
   struct Table;
   Site* site(uint32_t id) const;
-  Site& make_site(uint32_t id);
-  void raise_entry(const Purge& purge, PurgeChanges& changes);
-  void forget_over_budget(PurgeChanges& changes);
+  Site& make_site(uint32_t id, std::string_view name);
+  Marks raise_entry(Site& to, const Purge& purge, const Marks& marks);
+  void raise_fine(const Purge& purge, const Marks& marks, PurgeChanges& changes);
+  enum class Whose : uint8_t { all, local };
+  void forget_over_budget(Whose whose, PurgeChanges& changes);
+  bool forget_of(Site& from, Whose whose, PurgeChanges& changes);
 
   const size_t budget_;
   std::unique_ptr<Table> table_;
-  std::mutex writer_;
+  mutable std::mutex writer_;  // apply, start, load, add_site, forgetting
+  std::mutex local_writer_;    // invalidate_local: its entry, then last_local; taken before writer_
   std::atomic<bool> started_{false};
   std::atomic<bool> has_log_{true};
   std::atomic<Position> applied_{0};

@@ -39,8 +39,8 @@ TEST_CASE("purge journal: entries, site marks and position come back together") 
   CHECK(*journal->loaded().position == position);
   REQUIRE(journal->loaded().sites.size() == 1);
   CHECK(journal->loaded().sites[0].last_seq == 20);
-  CHECK(journal->loaded().sites[0].mark == edge::PurgeMark{.hard = 1, .soft = 2});
-  CHECK(**journal->find("tag a") == edge::PurgeMark{.hard = 10, .soft = 20});
+  CHECK(journal->loaded().sites[0].mark == edge::Marks{.hard = 1, .soft = 2});
+  CHECK(**journal->find("tag a") == edge::Marks{.hard = 10, .soft = 20});
   CHECK_FALSE((*journal->find("tag c")).has_value());
   CHECK((*journal->load_entries()).size() == 2);
 }
