@@ -26,7 +26,7 @@ ALLOWED = {
                    "edge/upstream", "geo/locate"},
     "edge/node": {"core/base", "core/http", "core/net", "core/text", "edge/cache", "edge/guard",
                   "edge/proxy", "edge/upstream", "geo/locate", "purge/client"},
-    "purge": {"core/base", "core/net", "core/text", "purge/client"},
+    "purge": {"core/base", "core/http", "core/net", "core/text", "purge/client"},
     "geo": {"core/base", "core/dns", "core/http", "core/net", "core/text", "geo/locate",
             "purge/client"},
     "origin": {"core/base", "core/http", "core/kv", "core/net", "core/text", "purge/client"},

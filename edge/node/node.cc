@@ -13,6 +13,7 @@
 #include "core/net/privileges.h"
 #include "edge/node/admin.h"
 #include "edge/node/setting_rules.h"
+#include "geo/locate/locator.h"
 
 namespace bw::edge {
 namespace {

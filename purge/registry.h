@@ -1,0 +1,80 @@
+// Registry: who the nodes are, how far each has applied the log, and when it last echoed.
+//
+// Membership outlives the process (a file beside the log): a wait for "all" after a restart waits
+// for nodes that haven't come back too. Threads: its loop's; the file is written by the caller, on
+// an executor. Bounds: kMaxNodes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/text/json.h"
+#include "purge/client/record.h"
+#include "purge/log_view.h"
+#include "purge/receipt.h"
+
+namespace bw::purge {
+
+struct Beat {
+  std::string instance, pop, role, version;
+  std::vector<std::string> addresses;
+  std::optional<LogPoint> applied;
+  double load = 0;
+  std::string state;
+  int64_t lag_limit_ms = 5000;
+  std::map<std::string, std::string> sites;
+  uint64_t nonce = 0;
+};
+// `why` receives what is wrong.
+std::optional<Beat> parse_beat(std::string_view body, std::string* why);
+
+struct RegistryOptions {
+  Duration heartbeat = std::chrono::seconds(1);
+  Duration quarantine_after = std::chrono::seconds(30);
+  Duration forget_after = std::chrono::hours(24);
+};
+
+class Registry {
+ public:
+  static constexpr size_t kMaxNodes = 10'000;
+
+  struct Node {
+    Beat beat;
+    MonoTime last_beat;
+    MonoTime last_echo;   // when a digest with a nonce of it was last sent
+    bool beaten = false;  // by this process's life
+  };
+
+  explicit Registry(RegistryOptions options) : options_(options) {}
+
+  enum class Outcome : uint8_t { fine, joined, left, name_taken, full };
+  Outcome beat(const std::string& name, Beat beat, MonoTime now);
+  void echoed(const std::string& name, MonoTime now);
+  // Those without a beat for forget_after go; true when some did.
+  bool forget(MonoTime now);
+
+  const Node* find(const std::string& name) const;
+  const std::map<std::string, Node>& nodes() const { return nodes_; }
+  // Where each node stands for a purge of `site` that ended at `last`.
+  std::vector<NodeStanding> standings(const std::string& site, const LogView& log,
+                                      const std::map<std::string, MonoTime>& applied_at) const;
+  // GET /v1/nodes.
+  text::Json json(MonoTime now, const LogView& log) const;
+
+  // Membership as a file's text, and back at start.
+  std::string encode() const;
+  Status decode(std::string_view text, MonoTime now);
+
+ private:
+  std::string state_of(const Node& node, MonoTime now, const LogView& log) const;
+
+  const RegistryOptions options_;
+  std::map<std::string, Node> nodes_;
+};
+
+}  // namespace bw::purge

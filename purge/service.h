@@ -1,0 +1,111 @@
+// Service: the purge API over one log, its registry and its streams.
+//
+// Way of a purge: on_request -> parse_purge -> LogWriter (durable) -> LogView -> FanOut -> receipt.
+// Threads: its loop's. Lifetime: stop() before it goes. Errors: problem+json; nothing of a refused
+// request is applied and no sequence is used. See: config.md "Formats".
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/executor.h"
+#include "core/base/metrics.h"
+#include "core/http/endpoint.h"
+#include "core/net/loop.h"
+#include "purge/fan_out.h"
+#include "purge/item_rate.h"
+#include "purge/log_view.h"
+#include "purge/log_writer.h"
+#include "purge/purge_request.h"
+#include "purge/registry.h"
+#include "purge/settings.h"
+#include "purge/token.h"
+
+namespace bw::purge {
+
+struct ServiceMetrics {
+  explicit ServiceMetrics(metrics::Registry& registry);
+  metrics::Family<metrics::Counter>& purges;   // by what was answered
+  metrics::Family<metrics::Counter>& records;  // made durable, by kind
+};
+
+class Service {
+ public:
+  struct Parts {
+    net::Loop& loop;
+    Random& random;
+    Executor& executor;  // for the registry's file
+    LogWriter& writer;
+    LogView& log;
+    Registry& registry;
+    ServiceMetrics& metrics;
+    std::string registry_file;
+  };
+  Service(Parts parts, const PurgedSettings& settings, std::vector<Token> tokens);
+  ~Service();
+
+  void on_request(http::EndpointRequest request, http::Reply reply);
+  void set_tokens(std::vector<Token> tokens) { tokens_ = std::move(tokens); }
+  size_t streams() const { return fan_out_.streams(); }
+
+ private:
+  struct Site {
+    std::vector<std::string> hosts;
+    ItemRate rate;
+  };
+  // A purge of this process's life, or one that somebody asked about.
+  struct Known {
+    std::optional<MonoTime> durable_at;
+    std::map<std::string, MonoTime> applied_at;
+  };
+  struct Waiter {
+    http::Reply reply;
+    std::string id;
+    Wait wait = Wait::none;
+    MonoTime until;
+  };
+  using Request = http::EndpointRequest;
+
+  // The token that may do this, or the refusal was sent.
+  const Token* authorise(const Request& request, http::Reply& reply, uint8_t scopes,
+                         std::string_view site);
+  void purge(const std::string& site, const Request& request, http::Reply reply);
+  void append(const std::string& site, const std::string& id, const Token& token, Purge purge,
+              http::Reply reply);
+  void durable(const std::string& id, const Purge& purge, Result<std::vector<Record>> records,
+               http::Reply reply);
+  // The answer to a request that came before, under the same key.
+  void repeat(const std::string& site, const std::string& id, const Purge& purge,
+              http::Reply reply);
+  void wait_for(const std::string& id, Wait wait, int64_t timeout_ms, http::Reply reply);
+  void look_at_waiters();
+  text::Json receipt_json(const std::string& id, bool* met, Wait wait) const;
+  void receipt(const std::string& site, const std::string& id, http::Reply reply);
+  void audit(const std::string& site, const Request& request, http::Reply reply);
+  void beat(const std::string& name, const Request& request, http::Reply reply);
+  void nodes(http::Reply reply);
+  void follow(const Request& request, http::Reply reply);
+  void follow_from_new_epoch(uint32_t above, std::string node, http::Reply reply);
+  void keep_registry();
+  void tick();
+
+  Parts parts_;
+  std::map<std::string, Site> sites_;
+  std::vector<Token> tokens_;
+  FanOut fan_out_;
+  std::map<std::string, Known> known_;       // by request id
+  std::map<std::string, uint64_t> pending_;  // ids on their way to the disk
+  std::map<Position, std::string> by_end_;   // last position of each known purge
+  std::list<Waiter> waiters_;
+  net::Timer waits_;
+  net::Timer ticks_;
+  bool keeping_ = false;
+  bool keep_again_ = false;
+  std::shared_ptr<Service*> self_;
+};
+
+}  // namespace bw::purge
