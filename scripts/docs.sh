@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 cmake --preset dev >/dev/null
-for room in edge_node geo; do
+for room in edge_node geo origin; do
   cmake --build build/dev --target "test_$room"
   BREAKWATER_WRITE_DOCS=1 "build/dev/tests/unit/test_$room" "documents:*"
 done
