@@ -101,7 +101,8 @@ class LogFollower::State final : private http::ClientHandler {
     lines_ = LogStream(lines_.end());
     end_of_this_.reset();
     status_ = 0;
-    std::string path = "/v1/log?follow=1&node=" + options_.report.name;
+    std::string path =
+        "/v1/log?follow=1&node=" + options_.report.name + "&instance=" + options_.report.instance;
     if (lines_.end()) {
       path += "&after=" + lines_.end()->position.text() + "&chain=" + to_hex(lines_.end()->chain);
     }
@@ -149,6 +150,7 @@ class LogFollower::State final : private http::ClientHandler {
         case LogStream::Step::What::more:
           return;
         case LogStream::Step::What::records:
+          silence_.arm(options_.silence);  // a long catch-up has no digests
           events_.on_records(step->records);
           break;
         case LogStream::Step::What::reset:
@@ -169,10 +171,9 @@ class LogFollower::State final : private http::ClientHandler {
     silence_.arm(options_.silence);
     told_end_ = digest.end;
     end_of_this_ = digest.end;
-    if (digest.nonce != 0) {
-      waiting_.push_back(digest);
-      if (waiting_.size() > kMaxNonces) waiting_.pop_front();
-    }
+    // The oldest are kept: a node that is always a little behind has echoes all the same.
+    const std::optional<MonoTime> sent = sent_at(digest.nonce);
+    if (sent && waiting_.size() < kMaxNonces) waiting_.push_back({digest.end.position, *sent});
     const std::shared_ptr<State*> self = self_;
     events_.on_digest(digest.end);
     if (*self != nullptr) count_echoes();
@@ -188,19 +189,22 @@ class LogFollower::State final : private http::ClientHandler {
 
   // --- echoes
 
+  // When this nonce of ours was sent, asked once; those before it are forgotten.
+  std::optional<MonoTime> sent_at(uint64_t nonce) {
+    while (!sent_.empty() && sent_.front().first < nonce) sent_.pop_front();
+    if (sent_.empty() || sent_.front().first != nonce) return std::nullopt;
+    const MonoTime at = sent_.front().second;
+    sent_.pop_front();
+    return at;
+  }
+
   // A nonce counts only when the digest it came back in was reached.
   void count_echoes() {
     bool counted = false;
-    while (!waiting_.empty() && applied_ && applied_->position >= waiting_.front().end.position) {
-      const uint64_t nonce = waiting_.front().nonce;
+    while (!waiting_.empty() && applied_ && applied_->position >= waiting_.front().reached) {
+      echo_ = waiting_.front().sent;
       waiting_.pop_front();
-      while (!sent_.empty() && sent_.front().first <= nonce) {
-        if (sent_.front().first == nonce) {
-          echo_ = sent_.front().second;
-          counted = true;
-        }
-        sent_.pop_front();
-      }
+      counted = true;
     }
     if (counted) events_.on_echo();
   }
@@ -280,7 +284,11 @@ class LogFollower::State final : private http::ClientHandler {
   int refused_ = 0;
   uint64_t last_nonce_ = 0;
   std::deque<std::pair<uint64_t, MonoTime>> sent_;
-  std::deque<Digest> waiting_;
+  struct Echo {
+    Position reached;
+    MonoTime sent;
+  };
+  std::deque<Echo> waiting_;
   std::optional<MonoTime> echo_;
   std::shared_ptr<State*> self_;
 };

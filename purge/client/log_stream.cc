@@ -12,11 +12,18 @@ Error broken(std::string_view text) {
 
 }  // namespace
 
+bool LogStream::is_next(const Record& record) const {
+  return end_ && record.position.epoch() == end_->position.epoch() &&
+         record.position.sequence() == end_->position.sequence() + 1 &&
+         next_chain(end_->chain, record) == record.chain;
+}
+
 Result<LogStream::Step> LogStream::next() {
   Step step;
   for (;;) {
     const size_t line_end = buffer_.find('\n', used_);
     if (line_end == std::string::npos) {
+      if (!step.records.empty()) return step;
       if (buffer_.size() - used_ > kMaxRecordLine) return broken("a line of the log is too long");
       buffer_.erase(0, used_);
       used_ = 0;
@@ -24,12 +31,11 @@ Result<LogStream::Step> LogStream::next() {
     }
     const Result<LogLine> line =
         parse_log_line(std::string_view(buffer_).substr(used_, line_end - used_));
+    const bool next = line.ok() && line->what == LogLine::What::record &&
+                      line->record.kind != Kind::epoch && is_next(line->record);
+    // What was verified is told first: end_ has passed it. The line comes again, alone.
+    if (!step.records.empty() && (!next || step.records.size() == kMaxBatch)) return step;
     if (!line.ok()) return line.error();
-    const bool batch_ends =
-        line->what == LogLine::What::digest ||
-        (line->what == LogLine::What::record && line->record.kind == Kind::epoch) ||
-        step.records.size() == kMaxBatch;
-    if (batch_ends && !step.records.empty()) return step;  // the line comes again, alone
 
     if (line->what == LogLine::What::digest) {
       used_ = line_end + 1;
@@ -67,12 +73,10 @@ Result<LogStream::Step> LogStream::next() {
       step.records.push_back(record);
       return step;
     }
-    if (!end_) return broken("a record came before the log said where it stands");
-    if (record.position.epoch() != end_->position.epoch() ||
-        record.position.sequence() != end_->position.sequence() + 1) {
-      return broken("the log isn't dense");
+    if (!next) {
+      return broken(end_ ? "the log isn't dense, or its chain is broken"
+                         : "a record came before the log said where it stands");
     }
-    if (next_chain(end_->chain, record) != record.chain) return broken("the chain is broken");
     used_ = line_end + 1;
     end_ = LogPoint{record.position, record.chain};
     step.what = Step::What::records;

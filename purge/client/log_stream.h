@@ -40,6 +40,8 @@ class LogStream {
  private:
   static constexpr size_t kMaxBatch = 1000;
 
+  bool is_next(const Record& record) const;
+
   std::optional<LogPoint> end_;
   std::string buffer_;
   size_t used_ = 0;

@@ -128,11 +128,13 @@ http::RequestHead ServiceLink::head(std::string_view method, std::string target)
 
 void ServiceLink::resolve(net::Loop& loop, Executor* executor,
                           UniqueFunction<void(Result<http::Target>)> done) const {
-  const auto target_at = [this](const net::Ip& ip) {
-    http::Target target;
-    target.address = net::Address(ip, port_);
-    target.tls = tls_;
-    if (https_) target.server_name = host_;
+  // By value: an answer from the executor may come when this link is gone.
+  http::Target known;
+  known.tls = tls_;
+  if (https_) known.server_name = host_;
+  const auto target_at = [known, port = port_](const net::Ip& ip) {
+    http::Target target = known;
+    target.address = net::Address(ip, port);
     return target;
   };
   const auto held = std::make_shared<UniqueFunction<void(Result<http::Target>)>>(std::move(done));
