@@ -49,8 +49,10 @@ bool PurgeFeed::load_journal(std::string* why) {
   PurgeChanges loaded;
   loaded.position = parts_.journal->loaded().position->position;
   for (const PurgeJournal::Site& site : parts_.journal->loaded().sites) {
-    loaded.sites.push_back(
-        {site_id(site.name), {site.mark.hard, site.mark.soft, 0}, site.last_seq});
+    loaded.sites.push_back({.site = site_id(site.name),
+                            .name = site.name,
+                            .marks = {site.mark.hard, site.mark.soft, 0},
+                            .last_seq = site.last_seq});
   }
   for (PurgeJournal::Entry& entry : *entries) {
     loaded.entries.push_back({std::move(entry.key), {entry.mark.hard, entry.mark.soft, 0}});
@@ -99,8 +101,10 @@ void PurgeFeed::on_reset(const purge::LogPoint& point) {
   PurgeChanges changes;
   changes.position = point.position.value;
   for (const auto& [id, name] : names_) {
-    changes.sites.push_back(
-        {id, {point.position.value, point.position.value, 0}, point.position.value});
+    changes.sites.push_back({.site = id,
+                             .name = name,
+                             .marks = {point.position.value, point.position.value, 0},
+                             .last_seq = point.position.value});
   }
   acknowledge(std::move(changes), point, true);
 }
