@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/http/server_stream.h"
 #include "edge/cache/cache_status.h"
@@ -124,5 +125,16 @@ class Exchange final : public http::StreamHandler,
   std::unique_ptr<Pass> pass_;
   MonoTime begun_, looked_up_, filled_;
 };
+
+template <typename Call>
+auto Exchange::guarded(Call call) {
+  if (self_ == nullptr) self_ = std::make_shared<Exchange*>(this);
+  return [loop = &worker_.loop(), self = self_, call = std::move(call)](auto result) mutable {
+    loop->post(
+        [self = std::move(self), call = std::move(call), result = std::move(result)]() mutable {
+          if (*self != nullptr) call(**self, std::move(result));
+        });
+  };
+}
 
 }  // namespace bw::edge
