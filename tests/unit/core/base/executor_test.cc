@@ -48,8 +48,8 @@ TEST_CASE("executor: one thread runs tasks in their order, off the caller's thre
 }
 
 TEST_CASE("executor: beyond its queue it refuses as busy") {
+  Gate gate;  // outlives the task that waits in it
   Executor executor("small", 1, 2);
-  Gate gate;
   REQUIRE(executor.submit(gate.task()).ok());
   gate.wait_entered();
   CHECK(executor.queued() == 0);
@@ -65,8 +65,8 @@ TEST_CASE("executor: beyond its queue it refuses as busy") {
 TEST_CASE("executor: tasks of several threads run at once, and all of them") {
   std::atomic<int> ran{0};
   {
-    Executor executor("many", 3, 100'000);
     Gate gates[3];
+    Executor executor("many", 3, 100'000);
     for (Gate& gate : gates) REQUIRE(executor.submit(gate.task()).ok());
     for (Gate& gate : gates) gate.wait_entered();
     std::vector<std::thread> threads;
