@@ -45,7 +45,7 @@ HOMES = {
     "spdlog/": {"core/base"},
     "xxhash.h": {"core/base"},
     "zlib.h": {"origin"},
-    "zstd.h": {"cli"},
+    "zstd.h": {"cli/lab"},
     "CLI/": {"cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)

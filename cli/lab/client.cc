@@ -25,6 +25,16 @@ std::string Got::text() const {
 
 // Those who wait for the last of them.
 struct Client::Crowd {
+  virtual ~Crowd() = default;
+  virtual void back(Flight& flight) {
+    (void)flight;
+    const std::lock_guard lock(mutex);
+    if (--out == 0) all_back.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex);
+    all_back.wait(lock, [this] { return out == 0; });
+  }
   std::mutex mutex;
   std::condition_variable all_back;
   size_t out = 0;
@@ -120,10 +130,7 @@ class Client::Flight final : public http::ClientHandler {
     got_.total = since();
     loop().retire(std::move(stream_));
     // After the retired stream is gone nothing calls this flight: its owner may go.
-    loop().post([&crowd = crowd_] {
-      const std::lock_guard lock(crowd.mutex);
-      if (--crowd.out == 0) crowd.all_back.notify_all();
-    });
+    loop().post([&crowd = crowd_, this] { crowd.back(*this); });
   }
 
   Client& client_;
@@ -178,12 +185,59 @@ std::vector<Got> Client::ask_all(const std::vector<Ask>& asks) {
   thread_->loop().post([&flights] {
     for (const auto& flight : flights) flight->start();
   });
-  {
-    std::unique_lock lock(crowd.mutex);
-    crowd.all_back.wait(lock, [&crowd] { return crowd.out == 0; });
-  }
+  crowd.wait();
   thread_->run_and_wait([&flights] { flights.clear(); });
   return got;
+}
+
+// So many seats; whoever comes back takes the next request.
+struct Client::Flow final : Client::Crowd {
+  struct Seat {
+    Ask ask;
+    Got got;
+    std::unique_ptr<Flight> flight;
+  };
+  Client& client;
+  const std::function<bool(Ask&)>& next;
+  const std::function<void(const Ask&, const Got&)>& done;
+  std::vector<Seat> seats;
+
+  Flow(Client& c, size_t together, const std::function<bool(Ask&)>& n,
+       const std::function<void(const Ask&, const Got&)>& d)
+      : client(c), next(n), done(d), seats(together) {
+    out = together;
+  }
+  void take(Seat& seat) {
+    seat.got = Got{};
+    seat.ask = Ask{};
+    if (!next(seat.ask)) {
+      client.thread_->loop().retire(std::move(seat.flight));
+      return client.thread_->loop().post([this] {
+        const std::lock_guard lock(mutex);
+        if (--out == 0) all_back.notify_all();
+      });
+    }
+    client.thread_->loop().retire(std::move(seat.flight));
+    seat.flight = std::make_unique<Flight>(client, seat.ask, seat.got, *this);
+    seat.flight->start();
+  }
+  void back(Flight& flight) override {
+    for (Seat& seat : seats) {
+      if (seat.flight.get() != &flight) continue;
+      done(seat.ask, seat.got);
+      return take(seat);
+    }
+  }
+};
+
+void Client::flow(size_t together, const std::function<bool(Ask&)>& next,
+                  const std::function<void(const Ask&, const Got&)>& done) {
+  Flow flow(*this, together, next, done);
+  thread_->loop().post([&flow] {
+    for (Flow::Seat& seat : flow.seats) flow.take(seat);
+  });
+  flow.wait();
+  thread_->run_and_wait([] {});
 }
 
 }  // namespace bw::cli

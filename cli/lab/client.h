@@ -29,6 +29,7 @@ struct Ask {
   std::vector<std::pair<std::string, std::string>> fields = {};
   std::string body = {};
   uint64_t upload = 0;  // bytes of pattern instead of `body`
+  uint64_t wanted = 0;  // the asker's note
   Duration within = std::chrono::seconds(30);
   // The first byte of the body is here; each piece, with its offset (the body isn't kept then).
   std::function<void()> on_first_byte = {};
@@ -60,9 +61,14 @@ class Client {
   Got ask(const Ask& ask);
   // All at once, each on a connection of its own over HTTP/1.1.
   std::vector<Got> ask_all(const std::vector<Ask>& asks);
+  // Keeps `together` requests under way until `next` has no more and all are back. Both run on the
+  // client's loop.
+  void flow(size_t together, const std::function<bool(Ask& ask)>& next,
+            const std::function<void(const Ask& ask, const Got& got)>& done);
 
  private:
   struct Crowd;
+  struct Flow;
   class Flight;
   Client(Clock& clock, std::shared_ptr<net::TlsContext> http1, std::shared_ptr<net::TlsContext> h2);
 

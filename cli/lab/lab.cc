@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "cli/lab/replay.h"
 #include "cli/lab/step.h"
 #include "core/net/signals.h"
 
@@ -147,6 +148,10 @@ int run_lab(const LabOptions& options) {
   say("Breakwater's lab: three POPs, a shield, the purge service, GeoDNS and an origin.");
   if (!lab->start(&why)) return fail(why);
   say_where(lab->plan());
+  if (!options.replay.empty()) {
+    const ReplayOptions what{.file = options.replay, .max_object = options.max_object};
+    return replay(*lab, what, &why) ? 0 : fail(why);
+  }
   const std::span<const Step> steps = options.check ? all_steps() : story_steps();
   std::string broken;
   const size_t good = play(*lab, steps, &broken);

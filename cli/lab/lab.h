@@ -7,6 +7,7 @@
 // any other thread exists. Lifetime: children die with it, however it ends.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace bw::cli {
@@ -14,6 +15,8 @@ namespace bw::cli {
 struct LabOptions {
   bool check = false;  // `lab: N of N steps held` and 0, or the first that did not and 1
   bool keep = false;   // leaves the temporary folder, for a look at its files and logs
+  std::string replay;  // a trace's file: replays it instead, and ends
+  uint64_t max_object = 64 << 20;  // of a replay; larger ones are skipped and counted
 };
 
 // The process's exit code.

@@ -206,8 +206,8 @@ std::string Plan::origin_text() const {
 
 std::string Plan::purged_text() const {
   const Part& purged = part("purged");
-  return "[node]\nname = \"purged\"\n[[listen]]\naddress = " + in_quotes(purged.https) +
-         "\ntls = true\n" + std::string(kCertificate) + admin_table(purged.admin) +
+  return "[[listen]]\naddress = " + in_quotes(purged.https) + "\ntls = true\n" +
+         std::string(kCertificate) + admin_table(purged.admin) +
          "[store]\npath = \"purged\"\n"
          "[[site]]\nname = \"shop\"\nhosts = [" +
          in_quotes(kShopHost) + "]\n[[site]]\nname = \"script\"\nhosts = [" +
