@@ -115,7 +115,7 @@ std::optional<TraceRequest> Trace::next(std::string* why) {
     if (line.empty() && end == std::string::npos) return std::nullopt;
     if (line.empty()) continue;
     std::optional<TraceRequest> request = parse_trace_line(line);
-    if (!request) *why = state.file + ":" + std::to_string(state.line) + ": not `time key size`";
+    if (!request) *why = state.file + ":" + std::to_string(state.line) + ": not `time_s key size`";
     return request;
   }
 }
