@@ -63,7 +63,7 @@ class Node:
 
 class CdnStory(stage.Story):
     def edge(self, origin, name="edge1", site="", extra="", workers=2, tls=True, memory="64MiB",
-             site_head="", listen=""):
+             site_head="", listen="", log="off"):
         """An edge or shield in front of `origin` (HOST:PORT, or several)."""
         ca, cert, key = certificate(self.folder)
         origins = origin if isinstance(origin, list) else [origin]
@@ -88,7 +88,7 @@ token_file = "admin.token"
 [memory]
 size = "{memory}"
 [log]
-access = "off"
+access = "{log}"
 {extra}
 [[site]]
 name = "shop"
