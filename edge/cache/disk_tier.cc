@@ -1,6 +1,7 @@
 #include "edge/cache/disk_tier.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "edge/cache/disk_impl.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr uint64_t kLeastSize = 64u << 20;
 constexpr Duration kOpenWait = std::chrono::seconds(2);
+constexpr size_t kSmallSlice = 16u << 10;
 constexpr size_t kOrderCharge = 512;  // what an order costs beside its bytes
 
 Error error(Error::Kind kind, std::string_view text) {
@@ -46,12 +48,15 @@ struct DiskWrite::State {
   size_t waiting_size = 0;
   size_t charge = 0;  // of the queue: what waits, and the record
   bool failed = false;
+  Ref<Buffer> block;  // small slices are gathered here
+  size_t filled = 0;
 
   Error fail(Error why) {
     failed = true;
     session->dead.store(true, std::memory_order_relaxed);
     waiting.clear();
     waiting_size = 0;
+    block = {};
     tier.writer.release(std::exchange(charge, 0));
     tier.shared.refused.fetch_add(1, std::memory_order_relaxed);
     return why;
@@ -62,7 +67,33 @@ struct DiskWrite::State {
            session->incarnation != tier.writer.incarnation();
   }
 
+  // A small slice may pin a buffer far greater than itself: it is copied, so that what is charged
+  // is what is held.
+  void add(const Slice& part) {
+    waiting_size += part.size();
+    if (part.size() >= kSmallSlice) {
+      end_block();
+      waiting.push_back(part);
+      return;
+    }
+    std::string_view bytes = part.view();
+    while (!bytes.empty()) {
+      if (!block) block = Buffer::make(waiting.empty() ? bytes.size() : kBlockSize);
+      const size_t copied = std::min(bytes.size(), block->capacity() - filled);
+      std::memcpy(block->data() + filled, bytes.data(), copied);
+      filled += copied;
+      bytes.remove_prefix(copied);
+      if (filled == block->capacity()) end_block();
+    }
+  }
+  void end_block() {
+    if (filled > 0) waiting.push_back(Slice(block, block->data(), filled));
+    block = {};
+    filled = 0;
+  }
+
   void send_piece() {
+    end_block();
     DiskWriter::Order order;
     order.kind = DiskWriter::Order::Kind::piece;
     order.session = session;
@@ -100,8 +131,7 @@ Status DiskWrite::append(Slice piece) {
     // A full piece goes out when more comes: the last bytes stay with the head.
     if (state.waiting_size == kPieceSize) state.send_piece();
     const size_t part = std::min(piece.size(), kPieceSize - state.waiting_size);
-    state.waiting.push_back(piece.part(0, part));
-    state.waiting_size += part;
+    state.add(piece.part(0, part));
     piece.remove_prefix(part);
   }
   return {};
@@ -126,6 +156,7 @@ void DiskWrite::commit(UniqueFunction<void(Status)> done) {
     DiskWriter::Order order;
     order.kind = DiskWriter::Order::Kind::commit;
     order.session = state->session;
+    state->end_block();
     order.body.swap(state->waiting);
     order.body_size = state->waiting_size;
     order.charge = std::max(charge, state->charge);
@@ -136,6 +167,7 @@ void DiskWrite::commit(UniqueFunction<void(Status)> done) {
     return;
   }
   const Status refused = state->fail(why);
+  state->tier.writer.erase_older(*state->session);
   if (done) done(refused);
 }
 

@@ -78,16 +78,37 @@ void DiskWriter::enqueue(Order order) {
 
 void DiskWriter::finish(Order& order, const Status& status) {
   order.body.clear();
+  if (order.kind == Order::Kind::commit && !status.ok() &&
+      status.error().kind != Error::Kind::exists) {
+    erase_older(*order.session);
+  }
   release(order.charge);
   if (order.done) order.done(status);
 }
 
+void DiskWriter::erase_older(const Session& session) {
+  Order order;
+  order.kind = Order::Kind::erase;
+  order.key = session.key;
+  order.generation = session.generation;
+  enqueue(std::move(order));
+}
+
 void DiskWriter::refuse_queued() {
-  std::deque<Order> refused;
+  std::vector<Order> refused;
   {
     std::lock_guard lock(mutex_);
-    refused.swap(queue_);
-    small_orders_ = 0;
+    std::deque<Order> kept;
+    for (Order& order : queue_) {
+      // What is to go must not come back with the disk.
+      if (order.kind == Order::Kind::erase && !stopping_) {
+        kept.push_back(std::move(order));
+      } else {
+        refused.push_back(std::move(order));
+      }
+    }
+    queue_.swap(kept);
+    small_orders_ = queue_.size();
   }
   for (Order& order : refused) finish(order, error(Error::Kind::io, "disk tier is off"));
 }

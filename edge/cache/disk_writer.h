@@ -62,6 +62,8 @@ class DiskWriter {
   uint64_t incarnation() const { return incarnation_.load(std::memory_order_acquire); }
   // Takes the order in any case; one that is refused is answered and its charge given back.
   void enqueue(Order order);
+  // An object that couldn't be stored: the one it was to replace must not outlive it.
+  void erase_older(const Session& session);
 
  private:
   void run();

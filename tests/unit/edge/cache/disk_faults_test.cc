@@ -150,6 +150,26 @@ TEST_CASE("disk faults: a disk that stays full makes misses and refusals, and sa
   CHECK(rig.store(1, "body").ok());
 }
 
+TEST_CASE(
+    "disk faults: what was to be erased or replaced while the disk was off doesn't come back") {
+  DiskRig rig;
+  std::atomic<int> fault = 0;
+  rig.options.write_fault = [&] { return fault.load(); };
+  rig.open();
+  for (uint64_t id = 1; id <= 3; ++id) REQUIRE(rig.store(id, "old").ok());
+  auto begun = rig.tier->begin_write(DiskRig::record(3, 2));
+  REQUIRE(begun->append(Slice::of_static("new")).ok());
+  fault = EIO;
+  CHECK_FALSE(rig.store(1, "new", 2).ok());
+  while (rig.tier->state() == DiskState::ok) std::this_thread::yield();
+  rig.tier->erase(DiskRig::key(2), 2);
+  begun->commit();
+  fault = 0;
+  rig.wait_state(DiskState::ok);
+  rig.flush();
+  for (uint64_t id = 1; id <= 3; ++id) CHECK_FALSE(rig.find(id).ok());
+}
+
 TEST_CASE("disk faults: on a really small file system the oldest segment is reused") {
   DiskRig rig;
   if (!rig.dir.mount_small("72m")) {

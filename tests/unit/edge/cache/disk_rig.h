@@ -66,11 +66,22 @@ class Gate {
   int held_ = 0;
 };
 
+// Time that stands still until a test moves it, for the tier's threads to read.
+class SharedClock final : public Clock {
+ public:
+  MonoTime mono() const override { return {now_.load()}; }
+  WallTime wall() const override { return {1'700'000'000'000'000'000 + now_.load()}; }
+  void advance(Duration d) { now_.fetch_add(d.count()); }
+
+ private:
+  std::atomic<int64_t> now_{1'000'000'000};
+};
+
 struct DiskRig {
   static constexpr uint64_t kSize = 64u << 20;
 
   TempDir dir;
-  ManualClock clock;
+  SharedClock clock;
   edge::DiskOptions options;
   std::unique_ptr<edge::DiskTier> tier;
 

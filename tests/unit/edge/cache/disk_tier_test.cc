@@ -238,3 +238,27 @@ TEST_CASE("disk: a tier made larger keeps its objects, one made much smaller for
   REQUIRE(rig.store(2, noise(2, 3'000'000)).ok());
   CHECK(rig.body_of(2) == noise(2, 3'000'000));
 }
+
+TEST_CASE("disk: slices of any size make the same body") {
+  DiskRig rig;
+  rig.open();
+  const std::string body = noise(1, 2'300'000);
+  uint64_t id = 0;
+  for (const size_t step : {1'000, 16'383, 16'384, 70'000, 2'000'000}) {
+    CAPTURE(step);
+    ++id;
+    REQUIRE(rig.store(id, body, 1, step).ok());
+    CHECK(rig.body_of(id) == body);
+  }
+  ++id;
+  auto write = rig.tier->begin_write(DiskRig::record(id));
+  SeededRandom random(3);
+  for (size_t at = 0; at < body.size();) {
+    const size_t size = std::min<size_t>(body.size() - at, 1 + random.below(1 << random.below(18)));
+    REQUIRE(write->append(Slice::copy_of(body.substr(at, size))).ok());
+    at += size;
+  }
+  write->commit();
+  rig.flush();
+  CHECK(rig.body_of(id) == body);
+}
