@@ -1,14 +1,18 @@
-// Objects in memory under one byte bound: body, fields, index and slack are all counted.
+// Objects in memory under one byte bound: bodies, fields, index, ghosts and slack are all counted.
 //
-// Sharded by key; the budget is shared. Policy: GreedyDual by frequency and size (objective
-// requests) or frequency alone (bytes); the victim is the lowest priority of a few shards. Threads:
-// any. Bounds: used() <= size at all times but for the object just being put in.
+// Sharded by key; the budget and L are shared. Policy: GreedyDual with a value gate and ghosts that
+// remember frequency. v = f / bytes (objective requests: many small objects) or f (bytes: what is
+// asked for often, however large); H = L + v at each request; the victim is the lowest H of its
+// own shard and a few others, L the H of the last victim; who is worth less than the victim isn't
+// let in. Threads: any; a hit takes its shard's lock shared. Bounds: used() <= size at all times
+// but for the object just being put in; fills under way at most a quarter.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "core/base/digest.h"
 #include "edge/cache/object.h"
@@ -19,16 +23,22 @@ enum class Objective : uint8_t { requests, bytes };
 
 class MemoryTier {
  public:
-  MemoryTier(size_t size, Objective objective);
+  // `secret` keeps floods from aiming at buckets.
+  MemoryTier(size_t size, Objective objective, uint64_t secret = 0);
   ~MemoryTier();
   MemoryTier(const MemoryTier&) = delete;
   MemoryTier& operator=(const MemoryTier&) = delete;
 
   Ref<Object> find(const Hash128& key);
-  // Test and insert are one step: refuses (false) when an object of a greater generation is there,
-  // or when `only_replacing` is given and another generation (or nothing) is there; also when there
-  // is no room.
-  bool put(const Hash128& key, const Ref<Object>& object, uint64_t only_replacing = 0);
+
+  // younger: an object of a greater generation is there. gone: `only_replacing` isn't there (and
+  // nothing younger). no_room: not admitted; an older object of the key has gone all the same.
+  enum class Put : uint8_t { stored, younger, gone, no_room };
+  // Test and insert are one step.
+  Put try_put(const Hash128& key, const Ref<Object>& object, uint64_t only_replacing = 0);
+  bool put(const Hash128& key, const Ref<Object>& object, uint64_t only_replacing = 0) {
+    return try_put(key, object, only_replacing) == Put::stored;
+  }
   // That generation or an older one.
   void erase(const Hash128& key, uint64_t generation);
 
@@ -38,13 +48,18 @@ class MemoryTier {
 
   size_t size() const { return size_; }
   size_t used() const { return used_.load(std::memory_order_relaxed); }
+  size_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
   uint64_t evicted() const { return evicted_.load(std::memory_order_relaxed); }
 
  private:
+  struct Entry;
   struct Shard;
-  bool make_room(size_t first_shard);
-  bool evict_one(size_t first_shard);
+  using Dropped = std::vector<Ref<Object>>;  // die outside of the locks
+  Shard& shard(const Hash128& key) const;
+  double value_of(uint32_t frequency, size_t bytes) const;
+  void remove(Shard& from, Entry& entry, Dropped& dropped);
+  bool evict_one(Shard& own, double worth, Dropped& dropped);
 
   const size_t size_;
   const Objective objective_;
@@ -53,7 +68,8 @@ class MemoryTier {
   std::atomic<size_t> reserved_{0};
   std::atomic<uint64_t> objects_{0};
   std::atomic<uint64_t> evicted_{0};
-  std::atomic<double> level_{0};  // L: priority of the last victim
+  std::atomic<double> level_{0};  // L
+  std::atomic<uint32_t> next_shard_{0};
 };
 
 }  // namespace bw::edge

@@ -32,8 +32,8 @@ struct ObjectMeta {
   bool vary_mark = false;         // not a response: says which names select this key's variants
   std::vector<std::string> vary;  // names, sorted
   int status = 0;
-  http::FieldList fields;  // ready to send: no Age, Content-Length, hop-by-hop or Breakwater-*
-  std::vector<uint64_t> tags;
+  http::FieldList fields;      // ready to send: no Age, Content-Length, hop-by-hop or Breakwater-*
+  std::vector<uint64_t> tags;  // of a vary_mark: hi and lo of each variant, the oldest first
   Freshness freshness;
   Validators validators;
   uint64_t body_size = 0;

@@ -166,7 +166,7 @@ Result<PurgeChanges> PurgeJournal::load_table() const {
   for (Entry& entry : *entries)
     table.entries.push_back({std::move(entry.key), entry.mark, false, false});
   for (const Site& site : loaded_.sites) {
-    table.sites.push_back({0, site.name, site.mark, site.last_seq});
+    table.sites.push_back({0, site.mark, site.last_seq, site.name});
   }
   if (loaded_.position.has_value()) table.position = loaded_.position->position;
   return table;

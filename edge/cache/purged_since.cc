@@ -57,7 +57,7 @@ struct PurgedSince::Site {
   PrefixTable prefixes;
 
   PurgeChanges::Site change() const {
-    return {id, name, marks.load(), last_seq.load(std::memory_order_relaxed)};
+    return {id, marks.load(), last_seq.load(std::memory_order_relaxed), name};
   }
 };
 

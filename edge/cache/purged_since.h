@@ -70,9 +70,9 @@ struct PurgeChanges {
   };
   struct Site {
     uint32_t site = 0;
-    std::string name;  // what a journal knows it by
-    Marks marks;       // the site entry
+    Marks marks;  // the site entry
     Position last_seq = 0;
+    std::string name;  // what a journal knows it by; load() goes by it
   };
   std::vector<Entry> entries;
   std::vector<Site> sites;

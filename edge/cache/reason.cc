@@ -41,6 +41,8 @@ constexpr std::string_view kTexts[] = {
     "uncacheable:tier-unproved",
     "uncacheable:purged-meanwhile",
     "uncacheable:incomplete",
+    "uncacheable:no-room",
+    "uncacheable:younger",
 };
 static_assert(std::size(kTexts) == kReasons);
 

@@ -44,8 +44,10 @@ enum class Reason : uint8_t {
   tier_unproved,
   purged_meanwhile,
   incomplete,
+  no_room,  // memory keeps what is worth more, and there is no disk
+  younger,  // what is stored began to be fetched later
 };
-constexpr int kReasons = static_cast<int>(Reason::incomplete) + 1;
+constexpr int kReasons = static_cast<int>(Reason::younger) + 1;
 
 // "absent", "uncacheable:no-store"; none: "".
 std::string_view to_text(Reason reason);

@@ -105,7 +105,8 @@ class Store {
   struct Options {
     size_t memory_size = 64u << 20;
     Objective objective = Objective::requests;
-    uint64_t boot = 0;  // of the journal; upper bits of generations
+    uint64_t boot = 0;    // of the journal; upper bits of generations
+    uint64_t secret = 0;  // random: keeps floods from aiming at buckets
   };
   // `disk` may be null; it and `purged` outlive the store.
   Store(Options options, PurgedSince& purged, DiskTier* disk);
@@ -146,8 +147,19 @@ class Store {
 
  private:
   friend class Insert;
+  static constexpr size_t kVariantStripes = 64;
+  struct DiskFind;
   Found judge_object(const Lookup& lookup, const Seen& seen, Ref<Object> object) const;
-  bool put_object(const Ref<Object>& object, uint32_t max_variants, uint64_t only_replacing);
+  // The object under its key or its variant's, and then also the mark that names its variants.
+  MemoryTier::Put put_object(const Ref<Object>& object, uint32_t max_variants,
+                             uint64_t only_replacing);
+  bool put_mark(const ObjectMeta& meta, uint32_t max_variants);
+  void keep_on_disk(const Object& object);
+  void on_disk_answer(std::shared_ptr<DiskFind> find, Result<DiskObject> answer);
+  void promote(std::shared_ptr<DiskFind> find, ObjectMeta meta, DiskObject stored);
+  void finish(DiskFind& find, Ref<Object> object);
+  void forget_mark(const CacheKey& key);
+
   struct Mark {
     MonoTime until;
     Duration length{};
@@ -157,12 +169,14 @@ class Store {
     std::mutex mutex;
     std::unordered_map<Hash128, Mark, Hash128Hasher> marks;
   };
+  MarkShard& mark_shard(const Hash128& key) const;
 
   PurgedSince& purged_;
   DiskTier* disk_;
   MemoryTier memory_;
   std::atomic<uint64_t> generation_;
   std::unique_ptr<MarkShard[]> marks_;
+  std::unique_ptr<std::mutex[]> variants_;  // striped by key: of a mark's reading and replacing
 };
 
 }  // namespace bw::edge

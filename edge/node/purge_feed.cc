@@ -41,23 +41,19 @@ void PurgeFeed::set_sites(std::map<std::string, PurgeSite> sites) {
 
 bool PurgeFeed::load_journal(std::string* why) {
   if (parts_.journal == nullptr || !parts_.journal->loaded().position) return true;
-  Result<std::vector<PurgeJournal::Entry>> entries = parts_.journal->load_entries();
-  if (!entries.ok()) {
-    *why = "disk.path: the purge journal: " + describe(entries.error());
+  const Result<PurgeChanges> loaded = parts_.journal->load_table();
+  if (!loaded.ok()) {
+    *why = "disk.path: the purge journal: " + describe(loaded.error());
     return false;
   }
-  PurgeChanges loaded;
-  loaded.position = parts_.journal->loaded().position->position;
-  for (const PurgeJournal::Site& site : parts_.journal->loaded().sites) {
-    loaded.sites.push_back({.site = site_id(site.name),
-                            .name = site.name,
-                            .marks = {site.mark.hard, site.mark.soft, 0},
-                            .last_seq = site.last_seq});
+  const PurgeChanges begun = parts_.purged.load(*loaded);
+  if (begun.sites.empty()) return true;
+  const PurgePosition& at = *parts_.journal->loaded().position;
+  if (const Status kept = parts_.journal->apply(PurgeJournal::changes_of(begun, at.chain));
+      !kept.ok()) {
+    *why = "disk.path: the purge journal: " + describe(kept.error());
+    return false;
   }
-  for (PurgeJournal::Entry& entry : *entries) {
-    loaded.entries.push_back({std::move(entry.key), {entry.mark.hard, entry.mark.soft, 0}});
-  }
-  parts_.purged.load(loaded);
   return true;
 }
 
@@ -97,16 +93,7 @@ void PurgeFeed::on_records(std::span<const purge::Record> records) {
 void PurgeFeed::on_reset(const purge::LogPoint& point) {
   log::warning("the purge table isn't on the log's history: what is older than " +
                point.position.text() + " counts as purged");
-  parts_.purged.start_at(point.position.value);
-  PurgeChanges changes;
-  changes.position = point.position.value;
-  for (const auto& [id, name] : names_) {
-    changes.sites.push_back({.site = id,
-                             .name = name,
-                             .marks = {point.position.value, point.position.value, 0},
-                             .last_seq = point.position.value});
-  }
-  acknowledge(std::move(changes), point, true);
+  acknowledge(parts_.purged.start_at(point.position.value), point, true);
 }
 
 void PurgeFeed::acknowledge(PurgeChanges changes, const purge::LogPoint& point, bool clear) {
@@ -142,19 +129,19 @@ void PurgeFeed::acknowledge(PurgeChanges changes, const purge::LogPoint& point, 
 
 PurgeJournal::Changes PurgeFeed::journalled(const PurgeChanges& changes,
                                             const purge::LogPoint& point) {
-  PurgeJournal::Changes out;
-  for (const PurgeChanges::Entry& entry : changes.entries) {
-    if (entry.forgotten) {
-      out.forgotten.push_back(entry.key);
-    } else {
-      out.entries.push_back({entry.key, {entry.marks.hard, entry.marks.soft}});
-    }
-  }
-  for (const PurgeChanges::Site& site : changes.sites) {
-    out.sites.push_back({names_[site.site], {site.marks.hard, site.marks.soft}, site.last_seq});
-  }
+  PurgeJournal::Changes out = PurgeJournal::changes_of(changes, point.chain);
   out.position = PurgePosition{point.position.value, point.chain};
   return out;
+}
+
+// From any loop; not waited for: a crash of the process loses nothing, of the machine the last
+// ones.
+void PurgeFeed::keep_local(const PurgeChanges& changes) {
+  if (parts_.journal == nullptr) return;
+  (void)executor_->submit([journal = parts_.journal, kept = PurgeJournal::changes_of(changes, {})] {
+    // An error of the journal is told by the next batch of the log.
+    (void)journal->apply_later(kept);
+  });
 }
 
 void PurgeFeed::on_digest(const purge::LogPoint&) { look_whether_caught_up(); }
