@@ -243,7 +243,7 @@ void MemoryTier::erase(const Hash128& key, uint64_t generation) {
 
 bool MemoryTier::reserve(size_t bytes) {
   Dropped dropped;
-  if (reserved_.fetch_add(bytes, std::memory_order_relaxed) + bytes > size_ / 4) {
+  if (reserved_.fetch_add(bytes, std::memory_order_relaxed) + bytes > size_ / 2) {
     reserved_.fetch_sub(bytes, std::memory_order_relaxed);
     return false;
   }

@@ -5,7 +5,7 @@
 // asked for often, however large); H = L + v at each request; the victim is the lowest H of its
 // own shard and a few others, L the H of the last victim; who is worth less than the victim isn't
 // let in. Threads: any; a hit takes its shard's lock shared. Bounds: used() <= size at all times
-// but for the object just being put in; fills under way at most a quarter.
+// but for the object just being put in; fills under way at most a half.
 #pragma once
 
 #include <atomic>

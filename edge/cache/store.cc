@@ -253,6 +253,7 @@ bool Store::hit_for_miss(const CacheKey& key, MonoTime now) {
     if (now >= mark.until) {
       // This caller learns anew; the others go on until it has.
       mark.until = now + kFirstMark;
+      mark.learning = true;
       return false;
     }
     seen = mark.seen;
@@ -276,10 +277,11 @@ void Store::mark_hit_for_miss(const CacheKey& key, MonoTime now) {
   // A mark that is renewed at its end lives longer; many that answer at once count once.
   if (mark.length == Duration::zero()) {
     mark.length = kFirstMark;
-  } else if (now + mark.length / 2 >= mark.until) {
+  } else if (mark.learning || now >= mark.until) {
     mark.length = std::min(mark.length * 2, kLongestMark);
   }
   mark.until = now + mark.length;
+  mark.learning = false;
   mark.seen = seen;
 }
 

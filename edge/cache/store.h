@@ -163,6 +163,7 @@ class Store {
   struct Mark {
     MonoTime until;
     Duration length{};
+    bool learning = false;  // it ended, and one caller asks anew
     Seen seen;
   };
   struct MarkShard {
