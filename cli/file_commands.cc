@@ -14,6 +14,7 @@
 #include "geo/check.h"
 #include "geo/locate/database_writer.h"
 #include "origin/program.h"
+#include "purge/program.h"
 #include "purge/token.h"
 
 namespace bw::cli {
@@ -37,6 +38,10 @@ std::optional<Diagnostics> check_file(const std::string& program, const std::str
   Diagnostics diagnostics;
   if (program == "edge") return edge::check_edge_file(file);
   if (program == "geodns") return geo::check_geodns_file(file);
+  if (program == "purged") {
+    (void)purge::check_settings(file, diagnostics);
+    return diagnostics;
+  }
   if (program == "origin") {
     (void)origin::check_settings(file, diagnostics);
     return diagnostics;

@@ -5,6 +5,7 @@
 #include "cli/report.h"
 #include "cli/service_call.h"
 #include "core/net/address.h"
+#include "purge/client/publisher.h"
 
 namespace bw::cli {
 namespace {
@@ -20,12 +21,6 @@ Outcome misuse(std::string_view command, const std::string& why) {
   Outcome outcome = failure(command, why);
   outcome.code = 2;
   return outcome;
-}
-
-Json list(const std::vector<std::string>& texts) {
-  Json json = Json::array();
-  for (const std::string& text : texts) json.push(text);
-  return json;
 }
 
 // The JSON of a good answer; else the outcome that tells what came instead.
@@ -59,27 +54,24 @@ Asked ask(std::string_view command, const ServiceAccess& access, const ServiceRe
 }  // namespace
 
 Outcome run_purge(const PurgeOptions& options) {
-  Json body = Json::object();
-  const auto add = [&body](std::string_view name, const std::vector<std::string>& texts) {
-    if (!texts.empty()) body.set(name, list(texts));
-  };
-  add("urls", options.urls);
-  add("tags", options.tags);
-  add("prefixes", options.prefixes);
-  add("hosts", options.hosts);
-  if (options.everything) body.set("everything", true);
-  if (body.size() == 0) {
+  purge::PurgeRequest body{.urls = options.urls,
+                           .tags = options.tags,
+                           .prefixes = options.prefixes,
+                           .hosts = options.hosts,
+                           .everything = options.everything,
+                           .wait = options.wait,
+                           .reason = options.reason};
+  if (body.urls.empty() && body.tags.empty() && body.prefixes.empty() && body.hosts.empty() &&
+      !body.everything) {
     return misuse("purge", "nothing to purge: give --url, --tag, --prefix, --host or --everything");
   }
-  if (options.soft) body.set("mode", "soft");
-  if (options.hard) body.set("mode", "hard");
-  body.set("wait", options.wait);
+  if (options.soft) body.mode = "soft";
+  if (options.hard) body.mode = "hard";
   const bool waits = options.wait != "none";
   if (waits) {
-    body.set("wait_timeout_ms",
-             std::chrono::duration_cast<std::chrono::milliseconds>(options.timeout).count());
+    body.wait_timeout_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(options.timeout).count();
   }
-  if (!options.reason.empty()) body.set("reason", options.reason);
   // Site names have no byte that a path could not hold (checked by the service's settings).
   const bool plain = std::all_of(options.site.begin(), options.site.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
@@ -90,7 +82,7 @@ Outcome run_purge(const PurgeOptions& options) {
   const Asked asked = ask("purge", options.service,
                           {.method = "POST",
                            .target = "/v1/sites/" + options.site + "/purge",
-                           .body = body.dump(),
+                           .body = purge::encode_purge_request(body),
                            .deadline = (waits ? options.timeout : Duration::zero()) + kMargin});
   if (asked.failed) return *asked.failed;
   Outcome outcome;

@@ -31,8 +31,8 @@ ALLOWED = {
             "purge/client"},
     "origin": {"core/base", "core/http", "core/kv", "core/net", "core/text", "purge/client"},
     "cli/lab": {"core/base", "core/http", "core/net", "core/text", "geo/locate"},
-    "cli": {"core/base", "core/http", "core/net", "core/text", "edge/node", "geo", "geo/locate",
-            "origin", "purge"},
+    "cli": {"cli/lab", "core/base", "core/http", "core/net", "core/text", "edge/node", "geo",
+            "geo/locate", "origin", "purge", "purge/client"},
 }
 # third-party include prefix: the rooms whose .cc files are its home
 HOMES = {
