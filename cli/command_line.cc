@@ -25,6 +25,7 @@ constexpr const char* kFooter =
 struct Given {
   purge::PurgedOptions purged;
   LabOptions lab;
+  std::string max_object = "64MiB";
   geo::GeodnsOptions geodns;
   origin::OriginOptions origin;
   CheckOptions check;
@@ -72,8 +73,19 @@ void declare_lab(CLI::App& app, Given& given) {
   CLI::App* sub = operators(app, "lab", "a whole CDN on this machine, with a short story");
   sub->add_flag("--check", given.lab.check, "assert every step of the story, then end");
   sub->add_flag("--keep", given.lab.keep, "leave the folder with its files and logs");
+  one(sub, "--replay", given.lab.replay, "send a recorded trace through edge and shield, then end",
+      "FILE");
+  one(sub, "--max-object", given.max_object, "of a replay: larger objects are skipped", "SIZE")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return parse_size(text) ? std::string() : "not a size, as 64MiB";
+          },
+          ""));
   sub->footer("\nStays until Ctrl-C; with --check exit 0 when every step held, else 1.");
-  sub->callback([&given] { given.command = given.lab; });
+  sub->callback([&given] {
+    given.lab.max_object = *parse_size(given.max_object);
+    given.command = given.lab;
+  });
 }
 
 void declare_geodns(CLI::App& app, Given& given) {
