@@ -1,5 +1,6 @@
 #include "purge/fan_out.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace bw::purge {
@@ -13,6 +14,7 @@ constexpr Duration kSlowLook = std::chrono::milliseconds(20);
 struct FanOut::Stream {
   http::Reply reply;
   std::string node;
+  std::string instance;
   size_t next = 0;
   bool follow = true;
   bool gone = false;
@@ -30,9 +32,13 @@ FanOut::FanOut(net::Loop& loop, const LogView& log, Registry& registry, Duration
 
 FanOut::~FanOut() = default;
 
-void FanOut::follow(http::Reply reply, std::string node, size_t next, bool follow) {
-  auto stream =
-      std::make_unique<Stream>(Stream{std::move(reply), std::move(node), next, follow, false});
+void FanOut::follow(http::Reply reply, std::string node, std::string instance, size_t next,
+                    bool follow) {
+  if (streams_.size() >= kMaxStreams) {
+    return reply.send(http::EndpointResponse::problem(503, "streams", "Too many follow the log."));
+  }
+  auto stream = std::make_unique<Stream>(
+      Stream{std::move(reply), std::move(node), std::move(instance), next, follow, false});
   http::FieldList fields;
   fields.add(http::FieldId::content_type, "application/x-ndjson");
   fields.add(http::FieldId::cache_control, "no-store");
@@ -90,7 +96,27 @@ void FanOut::digest(Stream& stream) {
     stream.gone = true;
     return;
   }
-  if (digest.nonce != 0) registry_.echoed(stream.node, loop_.now());
+  if (digest.nonce != 0) registry_.echoed(stream.node);
+}
+
+bool FanOut::follows(const std::string& node, const std::string& instance) const {
+  return std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
+    return stream->node == node && stream->instance == instance && !stream->gone &&
+           !stream->reply.client_gone();
+  });
+}
+
+size_t FanOut::waiting() const {
+  size_t bytes = 0;
+  for (const std::unique_ptr<Stream>& stream : streams_) bytes += stream->reply.buffered();
+  return bytes;
+}
+
+void FanOut::end_all() {
+  for (const std::unique_ptr<Stream>& stream : streams_) {
+    if (!stream->gone) stream->reply.finish();
+  }
+  streams_.clear();
 }
 
 void FanOut::drop_gone() {

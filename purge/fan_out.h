@@ -1,7 +1,7 @@
 // FanOut: the streams of the log, one a node, fed with durable records and digests.
 //
-// Threads: its loop's. Bounds: a node that doesn't read holds kWaiting bytes; the rest stays in the
-// log. Only what LogView holds is ever sent: it is durable.
+// Threads: its loop's. Bounds: kMaxStreams; a node that doesn't read holds kWaiting bytes, the rest
+// stays in the log. Only what LogView holds is ever sent: it is durable.
 #pragma once
 
 #include <memory>
@@ -18,16 +18,24 @@ namespace bw::purge {
 class FanOut {
  public:
   static constexpr size_t kWaiting = 256 * 1024;
+  static constexpr size_t kMaxStreams = 20'000;
 
   FanOut(net::Loop& loop, const LogView& log, Registry& registry, Duration heartbeat);
   ~FanOut();
 
   // Starts a stream that begins with record `next`, or at the end with a digest.
-  void follow(http::Reply reply, std::string node, size_t next, bool follow);
+  // 503 beyond kMaxStreams.
+  void follow(http::Reply reply, std::string node, std::string instance, size_t next, bool follow);
   // New records are in the log.
   void records_came();
   // A beat brought a nonce: tell it back.
   void nonce_came(const std::string& node);
+  // Whether a stream of this process of a node stands.
+  bool follows(const std::string& node, const std::string& instance) const;
+  // Ends all streams whole; their nodes come again.
+  void end_all();
+  // Bytes that wait for nodes to read.
+  size_t waiting() const;
   size_t streams() const { return streams_.size(); }
 
  private:

@@ -34,6 +34,12 @@ size_t LogView::after(Position position) const {
   return static_cast<size_t>(found - records_.begin());
 }
 
+size_t LogView::after_sequence(uint64_t sequence) const {
+  if (records_.empty() || sequence < records_[0].position.sequence()) return 0;
+  const uint64_t before = records_[0].position.sequence();
+  return static_cast<size_t>(std::min<uint64_t>(sequence - before + 1, records_.size()));
+}
+
 std::optional<LogView::Span> LogView::of_request(const std::string& id) const {
   const auto found = requests_.find(id);
   if (found == requests_.end()) return std::nullopt;

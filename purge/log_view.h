@@ -25,6 +25,7 @@ class LogView {
   bool holds(const LogPoint& point) const;
   // The index of the first record after `position`.
   size_t after(Position position) const;
+  size_t after_sequence(uint64_t sequence) const;
   // The first record of the newest epoch.
   size_t newest_epoch() const { return newest_epoch_; }
 

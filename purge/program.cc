@@ -15,12 +15,12 @@
 #include "core/net/tls.h"
 #include "purge/service.h"
 #include "purge/settings.h"
+#include "purge/state.h"
 
 namespace bw::purge {
 namespace {
 
 constexpr Duration kTokensAgain = std::chrono::seconds(2);
-constexpr Duration kDrain = std::chrono::seconds(5);
 constexpr Duration kDrainLook = std::chrono::milliseconds(20);
 constexpr size_t kMaxBody = 256 * 1024;  // of beats; purges have their own bound
 
@@ -101,30 +101,10 @@ class Program {
 bool Program::open_log(std::string* why) {
   Result<std::unique_ptr<LogFile>> file = open_log_folder(settings_.store.path, why);
   if (!file.ok()) return false;
-  Result<LogStore::Opened> opened = LogStore::open(std::move(*file), why);
-  if (!opened.ok()) return false;
-  if (opened->torn_bytes > 0) {
-    log::warning("a purge that was never acknowledged was cut off the log's end");
-  }
-  log_.add(std::move(opened->records));
-  std::ifstream in(settings_.store.path + "/nodes.json");
-  if (in) {
-    std::stringstream text;
-    text << in.rdbuf();
-    if (!nodes_.decode(text.str(), clock_.mono()).ok()) {
-      *why = settings_.store.path + "/nodes.json: is damaged; remove it to begin without nodes";
-      return false;
-    }
-  }
-  // Each life of the service is an epoch; on the same store nothing acknowledged can be missing.
-  const uint32_t epoch = opened->store->end().position.epoch() + 1;
-  const Result<Record> first = opened->store->open_epoch(epoch, true, clock_.wall().ms());
-  if (!first.ok()) {
-    *why = settings_.store.path + ": " + describe(first.error());
-    return false;
-  }
-  log_.add({*first});
-  writer_ = std::make_unique<LogWriter>(loop_, std::move(opened->store));
+  Result<std::unique_ptr<LogStore>> store =
+      open_state(std::move(*file), settings_.store.path, clock_, log_, nodes_, why);
+  if (!store.ok()) return false;
+  writer_ = std::make_unique<LogWriter>(loop_, std::move(*store));
   return true;
 }
 
@@ -151,7 +131,7 @@ bool Program::start(std::string* why) {
   if (!why->empty()) return false;
   service_ =
       std::make_unique<Service>(Service::Parts{loop_, random_, executor_, *writer_, log_, nodes_,
-                                               metrics_, settings_.store.path + "/nodes.json"},
+                                               metrics_, registry_file(settings_.store.path)},
                                 settings_, std::move(tokens));
   api_ = std::make_unique<http::EndpointService>(
       [this](http::EndpointRequest request, http::Reply reply) {
@@ -161,6 +141,7 @@ bool Program::start(std::string* why) {
   std::shared_ptr<net::TlsContext> tls;
   if (!settings_.certificates.empty()) {
     net::TlsServerOptions options;
+    options.min_version = settings_.tls.min_version;
     for (const CertificateSettings& one : settings_.certificates) {
       options.certificates.push_back({one.cert, one.key, "", false});
     }
@@ -207,9 +188,11 @@ void Program::admin(const http::EndpointRequest& request, http::Reply reply) {
   }
   if (path == "/healthz") return reply.send(EndpointResponse::json(200, "{\"alive\":true}"));
   if (path == "/readyz") {
-    return reply.send(stopping_
-                          ? EndpointResponse::json(503, "{\"ready\":false,\"reason\":\"draining\"}")
-                          : EndpointResponse::json(200, "{\"ready\":true,\"degraded\":[]}"));
+    return reply.send(
+        stopping_ ? EndpointResponse::json(503, "{\"ready\":false,\"reason\":\"draining\"}")
+                  : EndpointResponse::json(200, service_->log_failed()
+                                                    ? "{\"ready\":true,\"degraded\":[\"log\"]}"
+                                                    : "{\"ready\":true,\"degraded\":[]}"));
   }
   const auto given = request.head.fields.find(http::FieldId::authorization);
   const bool may = admin_token_.empty() ? request.peer.peer.loopback()
@@ -227,7 +210,7 @@ void Program::admin(const http::EndpointRequest& request, http::Reply reply) {
   }
   if (path == "/v1/status") {
     text::Json body = text::Json::object();
-    body.set("role", "purged").set("version", BW_VERSION);
+    body.set("name", settings_.node.name).set("role", "purged").set("version", BW_VERSION);
     body.set("uptime_s", (clock_.mono() - started_).count() / 1'000'000'000);
     body.set("end", log_.end().position.text());
     body.set("records", static_cast<int64_t>(log_.size()));
@@ -272,13 +255,12 @@ void Program::stop() {
   (void)net::sd_notify("STOPPING=1");
   listeners_.clear();
   for (const auto& server : servers_) server->drain();
-  drain_until_ = loop_.now() + kDrain;
+  service_->drain();
+  drain_until_ = loop_.now() + settings_.node.drain_timeout;
   drain_ = std::make_unique<net::Timer>(loop_, [this] {
-    // Streams of the log never end by themselves.
     const bool busy = std::any_of(servers_.begin(), servers_.end(),
                                   [](const auto& server) { return !server->empty(); });
-    const bool only_streams = service_->streams() > 0;
-    if (!busy || only_streams || loop_.now() >= drain_until_) {
+    if (!busy || loop_.now() >= drain_until_) {
       loop_.stop();
     } else {
       drain_->arm(kDrainLook);

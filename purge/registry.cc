@@ -1,5 +1,6 @@
 #include "purge/registry.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace bw::purge {
@@ -9,6 +10,8 @@ using text::Json;
 
 constexpr size_t kMaxText = 256;
 constexpr size_t kMaxList = 64;
+// A process that died without a word may be thought alive for so long.
+constexpr Duration kLeastAlive = std::chrono::seconds(3);
 
 bool text_member(const Json& body, std::string_view key, std::string* to, std::string* why) {
   const Json* value = body.find(key);
@@ -111,23 +114,31 @@ Registry::Outcome Registry::beat(const std::string& name, Beat beat, MonoTime no
     return Outcome::joined;
   }
   Node& node = found->second;
-  const bool other = node.beat.instance != beat.instance;
-  // A process that died without a word keeps its name for three beats.
-  if (other && node.beaten && now - node.last_beat < options_.heartbeat * 3) {
-    return Outcome::name_taken;
-  }
+  const Beat& before = node.beat;
+  const bool joined = before.instance != beat.instance;
   if (beat.state == "left") {
+    if (joined) return Outcome::fine;  // another process has the name by now, and stays
     nodes_.erase(found);
     return Outcome::left;
   }
+  const bool changed = before.pop != beat.pop || before.role != beat.role ||
+                       before.addresses != beat.addresses || before.sites != beat.sites ||
+                       before.lag_limit_ms != beat.lag_limit_ms;
   node.beat = std::move(beat);
   node.last_beat = now;
   node.beaten = true;
-  return other ? Outcome::joined : Outcome::fine;
+  return joined ? Outcome::joined : changed ? Outcome::changed : Outcome::fine;
 }
 
-void Registry::echoed(const std::string& name, MonoTime now) {
-  if (const auto found = nodes_.find(name); found != nodes_.end()) found->second.last_echo = now;
+bool Registry::contested(const std::string& name, const std::string& instance, MonoTime now) const {
+  const Node* node = find(name);
+  return node != nullptr && node->beaten && node->beat.instance != instance &&
+         now - node->last_beat < std::max<Duration>(options_.heartbeat * 3, kLeastAlive);
+}
+
+void Registry::echoed(const std::string& name) {
+  const auto found = nodes_.find(name);
+  if (found != nodes_.end()) found->second.last_echo = found->second.last_beat;
 }
 
 bool Registry::forget(MonoTime now) {
@@ -184,7 +195,8 @@ Json Registry::json(MonoTime now, const LogView& log) const {
   for (const auto& [name, node] : nodes_) {
     Json one = Json::object();
     one.set("name", name);
-    for (const Json::Member& member : beat_json(node.beat).members()) {
+    const Json beat = beat_json(node.beat);
+    for (const Json::Member& member : beat.members()) {
       one.set(member.key, member.value);
     }
     const std::string state = state_of(node, now, log);

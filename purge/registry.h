@@ -46,15 +46,19 @@ class Registry {
   struct Node {
     Beat beat;
     MonoTime last_beat;
-    MonoTime last_echo;   // when a digest with a nonce of it was last sent
+    MonoTime last_echo;   // when the last nonce that was returned to it had come
     bool beaten = false;  // by this process's life
   };
 
   explicit Registry(RegistryOptions options) : options_(options) {}
 
-  enum class Outcome : uint8_t { fine, joined, left, name_taken, full };
+  // changed: what outlives the process differs from before.
+  enum class Outcome : uint8_t { fine, joined, changed, left, full };
   Outcome beat(const std::string& name, Beat beat, MonoTime now);
-  void echoed(const std::string& name, MonoTime now);
+  // Whether another instance of this name has beaten so lately that it may be alive.
+  bool contested(const std::string& name, const std::string& instance, MonoTime now) const;
+  // A digest with its last nonce was sent: an echo that can't be older than that beat.
+  void echoed(const std::string& name);
   // Those without a beat for forget_after go; true when some did.
   bool forget(MonoTime now);
 

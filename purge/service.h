@@ -1,14 +1,16 @@
 // Service: the purge API over one log, its registry and its streams.
 //
 // Way of a purge: on_request -> parse_purge -> LogWriter (durable) -> LogView -> FanOut -> receipt.
-// Threads: its loop's. Lifetime: stop() before it goes. Errors: problem+json; nothing of a refused
-// request is applied and no sequence is used. See: config.md "Formats".
+// Threads: its loop's. Bounds: kMaxWaiters requests wait, beyond them nobody does. Errors:
+// problem+json; nothing of a refused request is applied and no sequence is used. See: config.md
+// "Formats".
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,8 @@ struct ServiceMetrics {
 
 class Service {
  public:
+  static constexpr size_t kMaxWaiters = 2'000;
+
   struct Parts {
     net::Loop& loop;
     Random& random;
@@ -49,8 +53,13 @@ class Service {
   ~Service();
 
   void on_request(http::EndpointRequest request, http::Reply reply);
+  // Ends what waits and what follows, so that the connections can end.
+  void drain();
+  // The last purge couldn't be made durable.
+  bool log_failed() const { return log_failed_; }
   void set_tokens(std::vector<Token> tokens) { tokens_ = std::move(tokens); }
   size_t streams() const { return fan_out_.streams(); }
+  size_t waiting_bytes() const { return fan_out_.waiting(); }
 
  private:
   struct Site {
@@ -64,32 +73,47 @@ class Service {
   };
   struct Waiter {
     http::Reply reply;
+    std::string site;
     std::string id;
     Wait wait = Wait::none;
     MonoTime until;
   };
+  // A beat under a name whose other process may be alive: waits for a sign of it.
+  struct Contest {
+    http::Reply reply;
+    std::string name;
+    Beat beat;
+    MonoTime until;
+  };
   using Request = http::EndpointRequest;
 
-  // The token that may do this, or the refusal was sent.
+  // The token that may do this, or the refusal was sent; `status` receives its status.
   const Token* authorise(const Request& request, http::Reply& reply, uint8_t scopes,
-                         std::string_view site);
+                         std::string_view site, int* status = nullptr);
+  void answered(const std::string& site, int status);
   void purge(const std::string& site, const Request& request, http::Reply reply);
   void append(const std::string& site, const std::string& id, const Token& token, Purge purge,
               http::Reply reply);
-  void durable(const std::string& id, const Purge& purge, Result<std::vector<Record>> records,
-               http::Reply reply);
+  void durable(const std::string& site, const std::string& id, const Purge& purge,
+               Result<std::vector<Record>> records, http::Reply reply);
   // The answer to a request that came before, under the same key.
   void repeat(const std::string& site, const std::string& id, const Purge& purge,
               http::Reply reply);
-  void wait_for(const std::string& id, Wait wait, int64_t timeout_ms, http::Reply reply);
+  void wait_for(const std::string& site, const std::string& id, Wait wait, int64_t timeout_ms,
+                http::Reply reply);
   void look_at_waiters();
-  text::Json receipt_json(const std::string& id, bool* met, Wait wait) const;
+  void look_soon();
+  Receipt receipt_of(const std::string& id) const;
+  std::string receipt_json(const std::string& id, const Receipt& receipt) const;
   void receipt(const std::string& site, const std::string& id, http::Reply reply);
   void audit(const std::string& site, const Request& request, http::Reply reply);
   void beat(const std::string& name, const Request& request, http::Reply reply);
+  void take_beat(const std::string& name, Beat beat, http::Reply reply);
+  void look_at_contests();
   void nodes(http::Reply reply);
   void follow(const Request& request, http::Reply reply);
-  void follow_from_new_epoch(uint32_t above, std::string node, http::Reply reply);
+  void follow_from_new_epoch(uint32_t above, std::string node, std::string instance,
+                             http::Reply reply);
   void keep_registry();
   void tick();
 
@@ -97,12 +121,17 @@ class Service {
   std::map<std::string, Site> sites_;
   std::vector<Token> tokens_;
   FanOut fan_out_;
-  std::map<std::string, Known> known_;       // by request id
-  std::map<std::string, uint64_t> pending_;  // ids on their way to the disk
-  std::map<Position, std::string> by_end_;   // last position of each known purge
+  std::map<std::string, Known> known_;      // by request id
+  std::set<std::string> pending_;           // ids on their way to the disk
+  std::map<Position, std::string> by_end_;  // last position of each known purge
   std::list<Waiter> waiters_;
+  std::list<Contest> contests_;
+  std::vector<http::Reply> joining_;  // answered once the registry's file holds their nodes
   net::Timer waits_;
+  net::Timer contest_looks_;
   net::Timer ticks_;
+  bool looking_soon_ = false;
+  bool log_failed_ = false;
   bool keeping_ = false;
   bool keep_again_ = false;
   std::shared_ptr<Service*> self_;

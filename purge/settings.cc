@@ -103,6 +103,16 @@ Tree flags_tree(const PurgedOptions& options) {
 
 }  // namespace
 
+void NodeSettings::declare(SettingGroup& g) {
+  g.text("name", &name, "of this process, shown by /v1/status").rule(name_rule);
+  g.duration("drain_timeout", &drain_timeout, "for requests under way at the end")
+      .between("10ms", "10m");
+}
+
+void TlsSettings::declare(SettingGroup& g) {
+  g.text("min_version", &min_version, "least TLS version").choice({"1.2", "1.3"});
+}
+
 void ListenSettings::declare(SettingGroup& g) {
   g.text("address", &address, "where the API listens").need().rule(address_rule);
   g.flag("tls", &tls, "TLS, with the first [[certificate]] or by SNI");
@@ -161,7 +171,9 @@ void LogSettings::declare(SettingGroup& g) {
 }
 
 void PurgedSettings::declare(SettingGroup& g) {
+  g.table("node", &node, "this process");
   g.tables("listen", &listen, "listeners of the API");
+  g.table("tls", &tls, "TLS of all listeners");
   g.tables("certificate", &certificates, "chosen by SNI");
   g.table("admin", &admin, "the operator's listener");
   g.table("store", &store, "the durable log");

@@ -14,6 +14,17 @@
 
 namespace bw::purge {
 
+struct NodeSettings {
+  std::string name = "purged";  // as status shows it
+  Duration drain_timeout = std::chrono::seconds(5);
+  void declare(SettingGroup& g);
+};
+
+struct TlsSettings {
+  std::string min_version = "1.2";
+  void declare(SettingGroup& g);
+};
+
 struct ListenSettings {
   std::string address;
   bool tls = false;
@@ -68,6 +79,8 @@ struct LogSettings {
 };
 
 struct PurgedSettings {
+  NodeSettings node;
+  TlsSettings tls;
   std::vector<ListenSettings> listen;
   std::vector<CertificateSettings> certificates;
   std::optional<AdminSettings> admin;

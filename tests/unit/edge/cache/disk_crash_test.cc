@@ -30,7 +30,6 @@ uint64_t run_and_kill(edge::DiskOptions options, Clock& clock, int kill_at, uint
     std::string why;
     auto tier = edge::DiskTier::open(options, clock, &why);
     if (!tier.ok()) _exit(1);
-    while ((*tier)->state() != edge::DiskState::ok) std::this_thread::yield();
     for (uint64_t id = 1; id <= kObjects; ++id) {
       auto write = (*tier)->begin_write(DiskRig::record(id, generation));
       if (write == nullptr || !write->append(Slice::copy_of(noise(id, size_of(id)))).ok()) _exit(1);
@@ -62,6 +61,7 @@ TEST_CASE("disk crash: kill -9 before each change of the disk loses nothing that
     DiskRig rig;
     const uint64_t last = run_and_kill(rig.options, rig.clock, step, 1);
     rig.open();
+    REQUIRE(rig.tier->state() == edge::DiskState::ok);
     for (uint64_t id = 2; id <= kObjects; ++id) {
       const auto body = rig.body_of(id);
       if (id <= last) REQUIRE(body.has_value());

@@ -138,7 +138,7 @@ TEST_CASE("disk faults: a disk that stays full makes misses and refusals, and sa
   DiskRig rig;
   std::atomic<int> fault = ENOSPC;
   rig.options.write_fault = [&] { return fault.load(); };
-  rig.open(false);
+  rig.open();
   CHECK(rig.tier->state() != DiskState::ok);
   CHECK_FALSE(rig.tier->reason().empty());
   CHECK(rig.tier->begin_write(DiskRig::record(1)) == nullptr);

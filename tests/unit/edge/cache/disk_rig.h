@@ -93,15 +93,13 @@ struct DiskRig {
     options.first_retry = std::chrono::milliseconds(1);
   }
 
-  // `usable`: waits until it is; a slow machine may need longer than open() does.
-  void open(bool usable = true) {
+  void open() {
     tier.reset();
     std::string why;
     auto opened = edge::DiskTier::open(options, clock, &why);
     INFO(why);
     REQUIRE(opened.ok());
     tier = std::move(*opened);
-    if (usable) wait_state(edge::DiskState::ok);
   }
 
   static Hash128 key(uint64_t id) { return {.hi = id * 0x9e3779b97f4a7c15u, .lo = id}; }
