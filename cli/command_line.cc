@@ -1,10 +1,12 @@
 #include "cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <sstream>
 
 #include "core/base/quantity.h"
+#include "core/base/settings.h"
 
 namespace bw::cli {
 namespace {
@@ -16,13 +18,15 @@ constexpr const char* kAbout =
 constexpr const char* kFooter =
     "\nA first look:\n"
     "  breakwater lab                                a whole CDN on this machine\n"
-    "  breakwater origin --listen 127.0.0.1:9000      a small API\n"
+    "  breakwater origin --listen 127.0.0.1:9000     something to cache, and in front of it:\n"
+    "  breakwater edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000\n"
     "\nExit codes: 0 done, 1 failure, 2 bad usage or configuration, 3 a purge's wait was not met.\n"
     "Environment: BREAKWATER_CONTROL, BREAKWATER_ADMIN and BREAKWATER_TOKEN_FILE stand in for\n"
     "--control, --admin and --token-file of the operator's commands.";
 
 // The subcommands write here; the one that was given becomes the Command.
 struct Given {
+  edge::EdgeFlags edge;
   purge::PurgedOptions purged;
   LabOptions lab;
   std::string max_object = "64MiB";
@@ -55,6 +59,38 @@ CLI::App* program(CLI::App& app, const char* name, const char* about) {
 }
 CLI::App* operators(CLI::App& app, const char* name, const char* about) {
   return app.add_subcommand(name, about)->group("Operator's commands");
+}
+
+void declare_edge(CLI::App& app, Given& given) {
+  CLI::App* sub =
+      program(app, "edge", "a caching node: an edge at a POP, or the shield behind them");
+  edge::EdgeFlags& to = given.edge;
+  one(sub, "--config", to.config, "its settings; docs/settings.md has every key", "FILE");
+  many(sub, "--listen", to.listen, "where clients come in; https://ADDR for TLS", "ADDR");
+  many(sub, "--origin", to.origin, "where content comes from", "URL");
+  one(sub, "--tls-cert", to.tls_cert, "certificate chain of https listeners, PEM", "FILE");
+  one(sub, "--tls-key", to.tls_key, "its key, PEM", "FILE");
+  one(sub, "--admin", to.admin, "the admin API: health, metrics, status, explain", "ADDR");
+  one(sub, "--admin-token-file", to.admin_token_file, "the token it asks for", "FILE");
+  one(sub, "--memory", to.memory, "size of the memory tier, as 512MiB; default 2GiB", "SIZE");
+  one(sub, "--disk", to.disk, "folder of the disk tier; default: none", "DIR");
+  one(sub, "--disk-size", to.disk_size, "its size, as 100GiB", "SIZE");
+  sub->add_option("--workers", to.workers, "threads that serve; default: one per core")
+      ->type_name("N");
+  one(sub, "--control", to.control, "the purge service; without it nothing is purged", "URL");
+  one(sub, "--token-file", to.token_file, "the node's token there", "FILE");
+  many(sub, "--shield", to.shield, "a shield to fetch through", "URL");
+  one(sub, "--tier-token-file", to.tier_token_file, "the token between edges and shields", "FILE");
+  one(sub, "--ca", to.ca, "whom to trust for https origins, shields and the purge service", "FILE");
+  one(sub, "--role", to.role, "edge (the default) or shield", "ROLE");
+  many(sub, "--site", to.site, "a site and its hosts; default: one for every host",
+       "NAME=HOST[,HOST]");
+  one(sub, "--node", to.node, "the node's name; default: from the host name", "NAME");
+  one(sub, "--pop", to.pop, "the point of presence it belongs to", "NAME");
+  sub->footer(
+      "\nNeeds no file: breakwater edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000\n"
+      "Flags go over the file. SIGHUP reloads it, SIGTERM drains and stops.");
+  sub->callback([&given] { given.command = given.edge; });
 }
 
 void declare_purged(CLI::App& app, Given& given) {
@@ -232,6 +268,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
   Given given;
+  declare_edge(app, given);
   declare_purged(app, given);
   declare_geodns(app, given);
   declare_origin(app, given);
@@ -244,6 +281,20 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   declare_geodb(app, given);
 
   CommandLine line;
+  if (!words.empty() && !words[0].starts_with('-')) {
+    std::vector<std::string> names;
+    for (const CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+      names.push_back(sub->get_name());
+    }
+    if (std::find(names.begin(), names.end(), words[0]) == names.end()) {
+      const std::string near = nearest(words[0], names);
+      line.outcome.code = 2;
+      line.outcome.err = "breakwater: no command '" + words[0] + "'" +
+                         (near.empty() ? "" : "; did you mean '" + near + "'?") +
+                         "\nRun with --help for more information.\n";
+      return line;
+    }
+  }
   std::vector<std::string> reversed(words.rbegin(), words.rend());
   try {
     app.parse(reversed);

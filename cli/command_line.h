@@ -11,15 +11,16 @@
 
 #include "cli/commands.h"
 #include "cli/lab/lab.h"
+#include "edge/node/settings.h"
 #include "geo/program.h"
 #include "origin/program.h"
 #include "purge/program.h"
 
 namespace bw::cli {
 
-using Command = std::variant<purge::PurgedOptions, geo::GeodnsOptions, origin::OriginOptions,
-                             LabOptions, CheckOptions, PurgeOptions, ExplainOptions, StatusOptions,
-                             TokenOptions, GeodbOptions>;
+using Command = std::variant<edge::EdgeFlags, purge::PurgedOptions, geo::GeodnsOptions,
+                             origin::OriginOptions, LabOptions, CheckOptions, PurgeOptions,
+                             ExplainOptions, StatusOptions, TokenOptions, GeodbOptions>;
 
 // A command to run; or, when help was asked for or something is wrong, what to say and the code.
 struct CommandLine {

@@ -2,12 +2,14 @@
 #include <cstdio>
 
 #include "cli/command_line.h"
+#include "edge/node/program.h"
 
 namespace bw::cli {
 namespace {
 
 // Runs what was asked for: a program until it stops, or a command to its outcome.
 struct Runner {
+  Outcome operator()(const edge::EdgeFlags& flags) const { return {edge::run(flags), {}, {}}; }
   Outcome operator()(const purge::PurgedOptions& options) const {
     return {purge::run(options), {}, {}};
   }

@@ -17,11 +17,11 @@ class OperatorCommands(stage.Story):
     def test_help_is_enough_to_go_on(self):
         done = self.run_command("--help")
         self.assertEqual(done.returncode, 0)
-        for name in ("purged", "geodns", "origin", "lab", "check", "purge", "explain",
+        for name in ("edge", "purged", "geodns", "origin", "lab", "check", "purge", "explain",
                      "status", "token", "geodb"):
             self.assertIn(name, done.stdout)
             self.assertEqual(self.run_command(name, "--help").returncode, 0)
-        wrong = self.run_command("origin", "--no-such-flag")
+        wrong = self.run_command("edge", "--no-such-flag")
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("--no-such-flag", wrong.stderr)
 
