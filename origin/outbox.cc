@@ -37,9 +37,10 @@ void Outbox::poke() {
 void Outbox::read() {
   state_ = State::reading;
   poked_ = false;
-  const Status submitted = executor_.submit([this] {
+  const Status submitted = executor_.submit([this, alive = std::weak_ptr(alive_)]() mutable {
     Result<std::vector<OutboxEntry>> entries = store_.outbox(kBatch);
-    loop_.post([this, entries = std::move(entries)] {
+    loop_.post([this, alive = std::move(alive), entries = std::move(entries)] {
+      if (alive.expired()) return;
       if (!entries) {
         wait();
       } else if (!entries->empty()) {
@@ -101,17 +102,19 @@ void Outbox::on_answer(Result<purge::PurgeAnswer> answer) {
 
 void Outbox::forget() {
   state_ = State::forgetting;
-  const Status submitted = executor_.submit([this, last = last_] {
-    const Status forgotten = store_.forget(last);
-    loop_.post([this, forgotten] {
-      metrics_.outbox.set(static_cast<double>(store_.outbox_size()));
-      if (forgotten) {
-        read();
-      } else {
-        wait();
-      }
-    });
-  });
+  const Status submitted =
+      executor_.submit([this, alive = std::weak_ptr(alive_), last = last_]() mutable {
+        const Status forgotten = store_.forget(last);
+        loop_.post([this, alive = std::move(alive), forgotten] {
+          if (alive.expired()) return;
+          metrics_.outbox.set(static_cast<double>(store_.outbox_size()));
+          if (forgotten) {
+            read();
+          } else {
+            wait();
+          }
+        });
+      });
   if (!submitted) wait();
 }
 

@@ -53,6 +53,7 @@ class Outbox {
   Duration next_wait_;
   bool told_ = false;  // of a failure that goes on
   std::string last_receipt_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what comes back late
 };
 
 }  // namespace bw::origin

@@ -238,6 +238,7 @@ Result<std::vector<OutboxEntry>> ProductStore::outbox(size_t limit) const {
 }
 
 Status ProductStore::forget(uint64_t number) {
+  std::lock_guard lock(mutex_);
   kv::Batch batch;
   const Status scanned =
       db_->scan(kOutbox, "", number_key(number + 1), [&](std::string_view key, std::string_view) {

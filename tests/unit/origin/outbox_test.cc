@@ -51,7 +51,7 @@ struct OutboxRig {
   ~OutboxRig() {
     executor.reset();
     outbox.reset();
-    rig.settle();
+    rig.settle();  // what the executor sent back finds nobody
   }
   void owe(const std::string& tag) {
     REQUIRE(store
