@@ -166,15 +166,16 @@ std::string status_report(const Json& status) {
   }
   if (const Json& control = status.get("control"); control.is_object()) {
     std::string text = text_of(control.get("state"));
-    if (!control.get("applied").is_null()) text += ", applied " + text_of(control.get("applied"));
-    if (!control.get("lag_ms").is_null()) text += ", lag " + milliseconds(control.get("lag_ms"));
+    if (text != "off") {
+      if (!control.get("applied").is_null()) text += ", applied " + text_of(control.get("applied"));
+      if (!control.get("lag_ms").is_null()) text += ", lag " + milliseconds(control.get("lag_ms"));
+    }
     line(out, "control", text);
   }
   if (status.get("memory").is_object()) line(out, "memory", usage(status.get("memory")));
   if (const Json& disk = status.get("disk"); disk.is_object()) {
-    line(out, "disk",
-         text_of(disk.get("state")) +
-             (disk.get("size").is_null() ? std::string() : ", " + usage(disk)));
+    const std::string state = text_of(disk.get("state"));
+    line(out, "disk", state == "off" ? state : state + ", " + usage(disk));
   }
   for (const Json& tier : status.get("tiers").items()) {
     line(out, "tier", text_of(tier.get("url")) + " " + text_of(tier.get("state")));

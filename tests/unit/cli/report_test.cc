@@ -69,6 +69,10 @@ TEST_CASE("report: a node's status, and the table of nodes") {
         "  tier      http://s:1 up\n"
         "upstreams\n"
         "  shop  default  10.0.0.1:80  up  1 in flight  12 ms\n");
+  CHECK(status_report(json(R"({"name":"a","version":"1","uptime_s":5,
+    "control":{"state":"off","applied":"0.0","lag_ms":0},
+    "disk":{"state":"off","size":0,"used":0,"objects":0}})")) ==
+        "a, version 1, up 5 s\n  control   off\n  disk      off\n");
   CHECK(nodes_report(json(R"({"nodes":[]})")) == "no node is registered\n");
   CHECK(nodes_report(json(R"({"nodes":[{"name":"a","pop":"p","role":"edge","state":"ready",
     "ready":true,"applied":"1.2","lag_ms":4}]})")) ==
