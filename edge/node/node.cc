@@ -423,11 +423,12 @@ void Node::begin_to_serve() {
   if (serve_timer_ != nullptr) serve_timer_->cancel();
   for (size_t i = 0; i < threads_.size(); ++i) {
     Thread* raw = threads_[i].get();
-    raw->loop->run_and_wait([&] {
+    // This runs on the control loop, which may not wait; the sockets listen already.
+    raw->loop->loop().post([raw, fds = worker_fds_[i]] {
       for (size_t l = 0; l < raw->entries.size(); ++l) {
         http::Server* server = raw->entries[l].server.get();
         raw->entries[l].listener = std::make_unique<net::Listener>(
-            raw->loop->loop(), worker_fds_[i][l],
+            raw->loop->loop(), fds[l],
             [server](int fd, const net::Address& peer) { server->accept(fd, peer); });
       }
     });
@@ -509,16 +510,26 @@ void Node::stop(const std::string& reason) {
 }
 
 void Node::look_whether_drained() {
-  int busy = 0;
+  struct Round {
+    size_t out = 0;
+    int busy = 0;
+  };
+  auto round = std::make_shared<Round>();
+  round->out = threads_.size();
   for (const std::unique_ptr<Thread>& thread : threads_) {
-    thread->loop->run_and_wait([&] {
-      for (const Entry& entry : thread->entries) busy += entry.server->empty() ? 0 : 1;
+    thread->loop->loop().post([this, raw = thread.get(), round] {
+      int busy = 0;
+      for (const Entry& entry : raw->entries) busy += entry.server->empty() ? 0 : 1;
+      loop_.post([this, round, busy] {
+        round->busy += busy;
+        if (--round->out > 0) return;
+        if (round->busy == 0 || loop_.now() >= drain_until_) {
+          loop_.stop();
+        } else {
+          drain_timer_->arm(kDrainLook);
+        }
+      });
     });
-  }
-  if (busy == 0 || loop_.now() >= drain_until_) {
-    loop_.stop();
-  } else {
-    drain_timer_->arm(kDrainLook);
   }
 }
 
