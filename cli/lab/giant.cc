@@ -20,7 +20,7 @@ std::string mebibytes(uint64_t bytes) { return std::to_string(bytes >> 20) + " M
 
 Account giant_through_a_small_memory(Lab& lab) {
   Ask ask = lab.scripted("fra1-a", "/giant?size=" + std::to_string(kGiant), Ask::Over::http1);
-  ask.within = std::chrono::seconds(120);
+  ask.within = std::chrono::seconds(300);
   std::atomic<bool> exact{true};
   ask.on_piece = [&](uint64_t offset, std::string_view piece) {
     if (!is_pattern(offset, piece)) exact = false;

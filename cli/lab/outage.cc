@@ -62,6 +62,15 @@ Account killed_edge_serves_from_disk(Lab& lab) {
   lab.kill("iad1-a");
   std::string why;
   if (!lab.start("iad1-a", &why)) return broke(why);
+  // Until it hears from the purge service again it revalidates what it has, as on_lag says.
+  Got ready;
+  const bool heard = lab.until(
+      [&] {
+        ready = lab.admin("iad1-a", "/readyz");
+        return ready.status == 200 && ready.body.find("log_lag") == std::string::npos;
+      },
+      std::chrono::seconds(10));
+  if (!heard) return broke("after the restart /readyz says " + ready.text() + " " + ready.body);
   const Got after = lab.get(lab.scripted("iad1-a", path));
   if (after.status != 200 || after.body != hit.body || !cache_says(after, "iad1-a", "hit")) {
     return broke("after the restart: " + after.text());
