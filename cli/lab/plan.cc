@@ -240,7 +240,7 @@ std::string Plan::node_text(const Part& node, bool shield, const net::Address& s
   if (!shield) {
     text += "[shield]\nnodes = [\"https://" + part("shield-a").https.text() + "\"]\n";
   }
-  text += "[log]\naccess = " + in_quotes(node.name + ".access.log") + "\n";
+  text += "[log]\naccess = " + in_quotes(path(node.name + ".access.log")) + "\n";
   text += "[[site]]\nname = \"shop\"\nhosts = [" + in_quotes(kShopHost) +
           "]\norigins = [\"http://" + part("origin").http.text() + "\"]\n";
   text += "[[site]]\nname = \"script\"\nhosts = [" + in_quotes(kScriptHost) +
