@@ -47,7 +47,7 @@ class Descriptor {
 
 // Copies all of `from` to `to`; the bytes copied, or -1.
 off_t copy_all(int from, int to) {
-  std::vector<char> block(1 << 20);
+  std::vector<char> block(1 << 16);
   off_t total = 0;
   for (;;) {
     const ssize_t got = ::read(from, block.data(), block.size());
