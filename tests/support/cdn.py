@@ -50,7 +50,7 @@ class Node:
                           **options)
 
     def metrics(self):
-        return stage.metrics(self.admin)
+        return stage.metrics(self.admin, "admin-secret")
 
     def total(self, name, **labels):
         return stage.metric_sum(self.metrics(), name, **labels)

@@ -151,9 +151,11 @@ def parse_answer(raw):
     return Answer(int(status), fields, rest, version)
 
 
-def metrics(address):
+def metrics(address, token=None):
     """/metrics of a node as {'name{labels}': value}."""
-    answer = curl(f"http://{address}/metrics")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = curl(f"http://{address}/metrics", headers=headers)
+    assert answer.status == 200, answer.body
     found = {}
     for line in answer.body.decode().splitlines():
         if line and not line.startswith("#"):
