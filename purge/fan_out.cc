@@ -45,6 +45,7 @@ void FanOut::follow(http::Reply reply, std::string node, std::string instance, s
   stream->reply.start_stream(200, fields);
   Stream& made = *stream;
   streams_.push_back(std::move(stream));
+  registry_.asked(made.node, loop_.now());
   pump(made);
 }
 

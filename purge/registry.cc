@@ -141,6 +141,12 @@ void Registry::echoed(const std::string& name) {
   if (found != nodes_.end()) found->second.last_echo = found->second.last_beat;
 }
 
+void Registry::asked(const std::string& name, MonoTime now) {
+  const auto found = nodes_.find(name);
+  if (found == nodes_.end()) return;
+  found->second.last_echo = std::max(found->second.last_echo, now);
+}
+
 bool Registry::forget(MonoTime now) {
   return std::erase_if(nodes_, [&](const auto& entry) {
            return now - entry.second.last_beat > options_.forget_after;

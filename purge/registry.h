@@ -59,6 +59,8 @@ class Registry {
   bool contested(const std::string& name, const std::string& instance, MonoTime now) const;
   // A digest with its last nonce was sent: an echo that can't be older than that beat.
   void echoed(const std::string& name);
+  // Its log was asked for: the first digest of the answer is an echo of that.
+  void asked(const std::string& name, MonoTime now);
   // Those without a beat for forget_after go; true when some did.
   bool forget(MonoTime now);
 

@@ -169,6 +169,7 @@ bool Node::open_cache(std::string* why) {
   purged_ =
       std::make_unique<PurgedSince>(settings_.control ? settings_.control->table_size : 64u << 20);
   Store::Options options;
+  options.secret = random_.next();
   options.memory_size = settings_.memory.size;
   options.objective = static_cast<Objective>(settings_.memory.objective);
   if (settings_.disk) {
@@ -176,6 +177,8 @@ bool Node::open_cache(std::string* why) {
     disk.path = settings_.disk->path;
     disk.size = settings_.disk->size;
     disk.memory = settings_.disk->memory;
+    // What waits for the disk counts as memory of the cache (store.md).
+    disk.queue_bytes = settings_.memory.size / 4;
     disk.admission = static_cast<DiskAdmission>(settings_.disk->admission);
     Result<std::unique_ptr<DiskTier>> opened = DiskTier::open(std::move(disk), clock_, why);
     if (!opened.ok()) {

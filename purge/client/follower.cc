@@ -1,5 +1,6 @@
 #include "purge/client/follower.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -101,6 +102,7 @@ class LogFollower::State final : private http::ClientHandler {
     lines_ = LogStream(lines_.end());
     end_of_this_.reset();
     status_ = 0;
+    opened_ = loop_.now();
     std::string path =
         "/v1/log?follow=1&node=" + options_.report.name + "&instance=" + options_.report.instance;
     if (lines_.end()) {
@@ -169,6 +171,8 @@ class LogFollower::State final : private http::ClientHandler {
     told_lost_ = false;
     wait_ = Duration::zero();
     silence_.arm(options_.silence);
+    // The first of a connection is an echo of the asking: the log's end after that.
+    if (!end_of_this_) waiting_.push_back({digest.end.position, opened_});
     told_end_ = digest.end;
     end_of_this_ = digest.end;
     // The oldest are kept: a node that is always a little behind has echoes all the same.
@@ -202,7 +206,7 @@ class LogFollower::State final : private http::ClientHandler {
   void count_echoes() {
     bool counted = false;
     while (!waiting_.empty() && applied_ && applied_->position >= waiting_.front().reached) {
-      echo_ = waiting_.front().sent;
+      echo_ = std::max(echo_.value_or(MonoTime{}), waiting_.front().sent);
       waiting_.pop_front();
       counted = true;
     }
@@ -272,6 +276,7 @@ class LogFollower::State final : private http::ClientHandler {
   int status_ = 0;
   std::optional<LogPoint> told_end_;
   std::optional<LogPoint> end_of_this_;  // told on this connection
+  MonoTime opened_;                      // when this connection's log was asked for
   Duration wait_{};
   bool told_lost_ = false;
   net::Timer reconnect_;

@@ -4,7 +4,8 @@
 // "ask again after what I have", never in a gap. Beats: `PUT /v1/nodes/{name}` each heartbeat and
 // at once after set_applied(), one in flight. Each carries a fresh `nonce`; the service returns it
 // in a digest of this node's stream (`GET /v1/log?after=&chain=&node=&follow=1`). A nonce counts
-// only when set_applied() has reached that digest on its chain; lag() counts from its sending.
+// only when set_applied() has reached that digest on its chain; lag() counts from its sending. The
+// first digest of a stream echoes the asking for it.
 // Threads: its loop's. Lifetime: destroy it on the loop outside its callbacks (or retire it);
 // `events` must outlive it. Bounds: one line kMaxRecordLine; a batch 1,000 records; 64 nonces.
 // Errors: all lead to a new connection after 50 ms doubling to 2 s, jittered.
