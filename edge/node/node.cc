@@ -206,7 +206,6 @@ bool Node::open_control(std::string* why) {
                                                     .coalescer = coalescer_,
                                                     .limits = *limits_,
                                                     .metrics = proxy_metrics_});
-  if (settings_.shield) parts_->tier_wait = settings_.shield->wait;
   if (settings_.tier) {
     if (!settings_.tier->token_file.empty()) {
       parts_->tier_token = first_line(settings_.tier->token_file, why);
@@ -267,10 +266,13 @@ std::shared_ptr<const Node::Made> Node::make(EdgeSettings settings, Diagnostics&
         geo::Locator::open({settings.geo->country, settings.geo->country_key, settings.geo->asn,
                             settings.geo->asn_key},
                            &why);
-    if (opened.ok()) {
-      snapshot->locator = *opened;
-    } else {
+    if (!opened.ok()) {
       diagnostics.error("geo: " + why);
+    } else if ((*opened)->bytes() > settings.geo->table_size) {
+      diagnostics.error("geo: the databases take " + std::to_string((*opened)->bytes()) +
+                        " bytes, more than geo.table_size");
+    } else {
+      snapshot->locator = *opened;
     }
   }
   bool any_tls = false;

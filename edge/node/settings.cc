@@ -109,12 +109,8 @@ void TierSettings::declare(SettingGroup& g) {
 }
 
 void ShieldSettings::declare(SettingGroup& g) {
-  g.list("nodes", &nodes, "URLs of shields, or \"registry\"").need().rule([](const std::string& t) {
-    return t == "registry" ? std::string() : server_url_rule(t);
-  });
+  g.list("nodes", &nodes, "URLs of shields").need().rule(server_url_rule);
   g.integer("connections", &connections, "per worker and shield").between("1", "1024");
-  g.duration("wait", &wait, "for a shield to answer the connection before the next is tried")
-      .between("1ms", "1m");
   g.word("fallback", &fallback, {"origin", "stale", "fail"}, "when no shield answers");
 }
 
@@ -183,14 +179,6 @@ void EdgeSettings::check(const SettingGroup::Fault& fault) const {
   }
   if (shield && !tier) fault("shield", "[shield] without [tier]", "[tier] with a secret");
   if (shield && shield->nodes.empty()) fault("shield.nodes", "an empty list", "URLs of shields");
-  if (shield && shield->nodes.size() > 1 &&
-      std::count(shield->nodes.begin(), shield->nodes.end(), "registry") > 0) {
-    fault("shield.nodes", "\"registry\" among others", "\"registry\" alone, or URLs");
-  }
-  if (shield && !control &&
-      std::count(shield->nodes.begin(), shield->nodes.end(), "registry") > 0) {
-    fault("shield.nodes", "\"registry\" without [control]", "[control] that knows the registry");
-  }
   if (shield && node.role == Role::shield) {
     fault("shield", "[shield] with node.role = \"shield\"", "only one tier of shields");
   }

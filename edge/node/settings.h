@@ -106,9 +106,8 @@ struct TierSettings {
 
 struct ShieldSettings {
   enum class Fallback : uint8_t { origin, stale, fail };
-  std::vector<std::string> nodes;  // URLs, or "registry" alone
+  std::vector<std::string> nodes;  // URLs
   uint32_t connections = 1;
-  Duration wait = std::chrono::milliseconds(50);
   Fallback fallback = Fallback::origin;
   void declare(SettingGroup& g);
 };

@@ -147,7 +147,7 @@ std::unique_ptr<Upstreams> Upstreams::build(const EdgeSettings& settings,
   std::shared_ptr<net::TlsContext> tls;
   for (const std::string& node : settings.shield->nodes) {
     const std::optional<ServerUrl> url = parse_server_url(node);
-    if (!url) continue;
+    BW_CHECK(url.has_value());
     Written one;
     one.host = url->host;
     one.port = url->port;

@@ -54,6 +54,8 @@ TEST_CASE("edge settings: rules that join several keys") {
        "e.toml:7: shield: found [shield] without"},
       {"[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n", ""},
       {"[control]\nurl = \"http://10.0.0.1:9443\"\n", "control.url: found http://10.0.0.1:9443"},
+      {"[tier]\ntoken_file = \"t\"\n[shield]\nnodes = [\"registry\"]\n",
+       "shield.nodes: found \"registry\"; allowed: http://HOST"},
       {"[disk]\npath = \"d\"\n", "disk.size: found nothing"},
       {"[site.key]\nhost = false\n", "a literal upstream.host"},
       {"[[site.rule]]\ngroup = \"nix\"\n", "a group that an origin names"},
@@ -81,7 +83,9 @@ TEST_CASE("edge settings: what isn't built yet is refused") {
        {"publish_invalidation = true\n", "upgrade = true\n", "[site.cache]\nslice = \"1MiB\"\n",
         "[site.upstream]\nhedge = true\n", "[site.upstream]\nhealth_path = \"/\"\n",
         "[site.upstream]\nslow_start = \"1s\"\n", "[site.upstream]\nsticky_cookie = \"a\"\n",
-        "[site.access]\nsigned_urls = {}\n", "[control]\nurl = \"https://p\"\nrelay = \"\"\n",
+        "[site.access]\nsigned_urls = {}\n",
+        "[tier]\ntoken_file = \"t\"\n[shield]\nnodes = [\"http://s\"]\nwait = \"50ms\"\n",
+        "[control]\nurl = \"https://p\"\nrelay = \"\"\n",
         "[[site.limit]]\nname=\"a\"\nrate=\"1/s\"\nalgorithm=\"leaky_bucket\"\n",
         "[[site.limit]]\nname=\"a\"\nrate=\"1/s\"\nipv6_parents={}\n"}) {
     CAPTURE(more);
