@@ -114,7 +114,9 @@ std::string explain_report(std::string_view url, const Json& answer) {
   }
   line(out, "verdict", verdict);
   for (const char* name : {"site", "key", "variant"}) {
-    if (!answer.get(name).is_null()) line(out, name, text_of(answer.get(name)));
+    std::string text = text_of(answer.get(name));
+    std::replace(text.begin(), text.end(), '\n', ' ');  // the key's parts
+    if (!answer.get(name).is_null()) line(out, name, text);
   }
   if (const Json& stored = answer.get("stored"); stored.is_object()) {
     std::string text = "in " + text_of(stored.get("tier")) + ", status " +
@@ -141,8 +143,8 @@ std::string explain_report(std::string_view url, const Json& answer) {
     const Json& validators = would.get("validators");
     if (validators.is_array()) {
       line(out, "with", joined(validators, ", "));
-    } else if (!validators.is_null()) {
-      line(out, "with", text_of(validators));
+    } else if (validators.as_bool().value_or(false)) {
+      line(out, "with", "the stored one's validators");
     }
   }
   return out;
