@@ -126,6 +126,8 @@ class Node final : public NodeState {
 
  public:
   int exit_code() const { return exit_code_; }
+  // The section of docs/metrics.md: what a node declares, whatever its settings.
+  static std::string metrics_markdown();
 };
 
 }  // namespace bw::edge

@@ -133,4 +133,13 @@ void Node::declare_metrics() {
                 });
 }
 
+std::string Node::metrics_markdown() {
+  ManualClock clock;
+  SeededRandom random(1);
+  Node node({}, {}, clock, random);
+  node.declare_metrics();
+  (void)PurgeFeed::declare(node.registry_);
+  return metrics::markdown("Edge and shield", node.registry_);
+}
+
 }  // namespace bw::edge

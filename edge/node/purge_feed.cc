@@ -9,9 +9,7 @@ namespace bw::edge {
 PurgeFeed::PurgeFeed(Parts parts, std::shared_ptr<purge::ServiceLink> link,
                      purge::NodeReport report)
     : parts_(std::move(parts)),
-      applied_total_(parts_.metrics.counter("breakwater_purge_applied_total",
-                                            "records of the invalidation log that were applied",
-                                            {"kind"})),
+      applied_total_(declare(parts_.metrics)),
       self_(std::make_shared<PurgeFeed*>(this)),
       executor_(std::make_unique<Executor>("purge-journal", 1, 100'000)) {
   purge::LogFollower::Options options;
@@ -23,6 +21,11 @@ PurgeFeed::PurgeFeed(Parts parts, std::shared_ptr<purge::ServiceLink> link,
   }
   follower_ = std::make_unique<purge::LogFollower>(parts_.loop, parts_.random, executor_.get(),
                                                    std::move(options), *this);
+}
+
+metrics::Family<metrics::Counter>& PurgeFeed::declare(metrics::Registry& registry) {
+  return registry.counter("breakwater_purge_applied_total",
+                          "records of the invalidation log that were applied", {"kind"});
 }
 
 PurgeFeed::~PurgeFeed() {

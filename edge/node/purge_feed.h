@@ -48,6 +48,9 @@ class PurgeFeed final : public purge::FollowerEvents {
   // Says goodbye to the service; `done` runs on the loop.
   void leave(Task done);
 
+  // What it counts; declared by the constructor.
+  static metrics::Family<metrics::Counter>& declare(metrics::Registry& registry);
+
   bool connected() const { return follower_->connected(); }
   bool caught_up() const { return told_caught_up_; }
   std::string applied_text() const;

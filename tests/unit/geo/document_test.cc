@@ -1,33 +1,16 @@
-#include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <string>
+#include "tests/support/document.h"
 
 #include "geo/check.h"
+#include "geo/metrics.h"
 
-using namespace bw::geo;
+using namespace bw;
 
-// scripts/docs.sh sets BREAKWATER_WRITE_DOCS: then the section is written instead of compared.
 TEST_CASE("documents: docs/settings.md says what the code says about GeoDNS") {
-  const std::string path = std::string(BW_SOURCE_DIR) + "/docs/settings.md";
-  const std::string begin = "<!-- geodns: printed by scripts/docs.sh -->\n";
-  const std::string end = "<!-- end of geodns -->\n";
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  in.close();
-  const size_t from = text.find(begin);
-  const size_t to = text.find(end);
-  REQUIRE(from != std::string::npos);
-  REQUIRE(to != std::string::npos);
-  const std::string printed = geodns_settings_markdown();
-  if (std::getenv("BREAKWATER_WRITE_DOCS") != nullptr) {
-    text.replace(from + begin.size(), to - from - begin.size(), printed);
-    std::ofstream(path, std::ios::binary) << text;
-    return;
-  }
-  // Not CHECK(a == b): the document is long.
-  const bool same = text.substr(from + begin.size(), to - from - begin.size()) == printed;
-  INFO("run scripts/docs.sh");
-  CHECK(same);
+  check_document("settings.md", "geodns", geo::geodns_settings_markdown());
+}
+
+TEST_CASE("documents: docs/metrics.md says what the code says about GeoDNS") {
+  metrics::Registry registry;
+  const geo::DnsMetrics declared(registry);
+  check_document("metrics.md", "geodns", metrics::markdown("GeoDNS", registry));
 }
