@@ -137,8 +137,9 @@ void LogSettings::declare(SettingGroup& g) {
 void EdgeSettings::declare(SettingGroup& g) {
   g.table("node", &node, "this node");
   g.tables("listen", &listen, "a listener for clients or tiers");
-  g.tables("certificate", &certificates,
-           "chosen by SNI: exact, one-label wildcard, default, first; reloaded when files change");
+  g.tables(
+      "certificate", &certificates,
+      "chosen by SNI: exact, one-label wildcard, default, first; read again at a reload (SIGHUP)");
   g.table("tls", &tls, "TLS of all listeners");
   g.table("clients", &clients, "bounds and deadlines of clients");
   g.table("admin", &admin, "the admin API, never on a public listener");
