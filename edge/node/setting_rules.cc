@@ -180,16 +180,6 @@ std::string limit_key_rule(const std::string& text) {
               "client | header:NAME | cookie:NAME | path | country | asn");
 }
 
-std::string hash_rule(const std::string& text) {
-  constexpr std::string_view kHeader = "header:";
-  constexpr std::string_view kCookie = "cookie:";
-  std::string_view name = text;
-  if (name == "key" || name == "client") return {};
-  if (name.starts_with(kHeader) || name.starts_with(kCookie)) name.remove_prefix(kHeader.size());
-  return when(name.size() != text.size() && http::is_field_name(name),
-              "key | client | header:NAME | cookie:NAME");
-}
-
 std::string action_rule(const std::string& text) {
   constexpr std::string_view kAllowed =
       "\"\" | pass | deny | redirect:301|302|303|307|308:URL | respond:STATUS:FILE";

@@ -37,7 +37,6 @@ std::string path_pattern_rule(const std::string& text);
 std::string country_rule(const std::string& text);
 std::string status_rule(const std::string& text);
 std::string limit_key_rule(const std::string& text);
-std::string hash_rule(const std::string& text);
 std::string action_rule(const std::string& text);
 std::string not_empty_rule(const std::string& text);
 

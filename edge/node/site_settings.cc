@@ -32,8 +32,7 @@ void UpstreamSettings::declare(SettingGroup& g) {
   g.flag("geo_headers", &geo_headers, "whether CDN-Client-Country and CDN-Client-ASN are sent");
   g.word("balance", &balance, {"round_robin", "least_requests", "hash", "weighted"},
          "how the next member is chosen");
-  g.text("hash", &hash, "what balance = \"hash\" hashes: key, client, header:NAME or cookie:NAME")
-      .rule(hash_rule);
+  g.text("hash", &hash, "what balance = \"hash\" hashes").choice({"key"});
   g.integer("max_connections", &max_connections, "per member and worker").between("1", "65535");
   g.duration("connect_timeout", &connect_timeout, "to connect, with TLS").between("1ms", "1h");
   g.duration("first_byte_timeout", &first_byte_timeout, "until the response's head")

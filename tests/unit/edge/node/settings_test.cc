@@ -83,7 +83,7 @@ TEST_CASE("edge settings: what isn't built yet is refused") {
        {"publish_invalidation = true\n", "upgrade = true\n", "[site.cache]\nslice = \"1MiB\"\n",
         "[site.upstream]\nhedge = true\n", "[site.upstream]\nhealth_path = \"/\"\n",
         "[site.upstream]\nslow_start = \"1s\"\n", "[site.upstream]\nsticky_cookie = \"a\"\n",
-        "[site.access]\nsigned_urls = {}\n",
+        "[site.upstream]\nhash = \"client\"\n", "[site.access]\nsigned_urls = {}\n",
         "[tier]\ntoken_file = \"t\"\n[shield]\nnodes = [\"http://s\"]\nwait = \"50ms\"\n",
         "[control]\nurl = \"https://p\"\nrelay = \"\"\n",
         "[[site.limit]]\nname=\"a\"\nrate=\"1/s\"\nalgorithm=\"leaky_bucket\"\n",
