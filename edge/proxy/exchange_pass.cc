@@ -26,8 +26,9 @@ void Exchange::pass(Reason reason) {
                                                        .key = nullptr,
                                                        .request_id = request_id()});
   const Seen seen = worker_.store().purged().read(admission_.site->id);
-  TierRequest request =
-      tier_request(std::move(head), FetchKind::pass, fill_start(seen, need_).need);
+  const FillStart start = fill_start(seen, need_);
+  pass_start_ = start.start;
+  TierRequest request = tier_request(std::move(head), FetchKind::pass, start.need);
   pass_ = std::make_unique<Pass>(worker_, stream_, std::move(request),
                                  admission_.site->max_body_size, *this);
   pass_->start();
@@ -51,7 +52,17 @@ bool Exchange::on_pass_head(const http::ResponseHead& head) {
   const std::string cache_status = append_cache_status(received, cache_status_member(status));
   AnswerFacts facts = answer_facts(cache_status);
   dress(answer.fields, facts);
-  say_position(answer, worker_.store().purged().applied(), false);
+  if (pass_->fetch().from_shield()) {
+    // No more than the tier above proved; nothing when it proved nothing.
+    const std::optional<Position> said =
+        proved_position(head.fields, worker_.store().purged(), need_);
+    if (said) {
+      say_position(answer, std::min(pass_start_, *said),
+                   head.fields.has(FieldId::breakwater_stale));
+    }
+  } else {
+    say_position(answer, pass_start_, false);
+  }
   add_last_fields(answer);
   answered_ = true;
   stream_.send_head(answer);

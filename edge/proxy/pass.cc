@@ -34,6 +34,11 @@ void Pass::on_body(std::string_view piece) {
     }
     return;
   }
+  if (!fetch_.can_send() || !held_.empty()) {
+    held_.push_back(Slice::copy_of(piece));
+    stream_.pause_body();
+    return;
+  }
   fetch_.send_body(Slice::copy_of(piece));
   if (!fetch_.wants_more()) stream_.pause_body();
 }
@@ -41,6 +46,19 @@ void Pass::on_body(std::string_view piece) {
 void Pass::on_body_end(const http::FieldList& trailers) {
   if (over_ || !has_body_ || body_done_) return;
   body_done_ = true;
+  if (!fetch_.can_send() || !held_.empty()) {
+    at_end_ = trailers;
+    return;
+  }
+  fetch_.finish_body(trailers.empty() ? nullptr : &trailers);
+}
+
+void Pass::give_held() {
+  if (!fetch_.can_send()) return;
+  for (Slice& piece : std::exchange(held_, {})) fetch_.send_body(std::move(piece));
+  if (!at_end_) return;
+  const http::FieldList trailers = std::move(*at_end_);
+  at_end_.reset();
   fetch_.finish_body(trailers.empty() ? nullptr : &trailers);
 }
 
@@ -90,7 +108,9 @@ void Pass::on_fetch_error(Error error) {
 }
 
 void Pass::on_fetch_writable() {
-  if (!over_ && has_body_ && !body_done_) stream_.resume_body();
+  if (over_ || !has_body_) return;
+  give_held();
+  if (!body_done_) stream_.resume_body();
 }
 
 }  // namespace bw::edge

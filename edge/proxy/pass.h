@@ -1,11 +1,13 @@
 // Pass: a request that only its client concerns, streamed through with its body, both ways.
 //
 // Threads: its loop's. Lifetime: owned by its exchange; dropping it cancels the fetch. Bounds: one
-// piece of a body waits on either side: reading pauses while the other side is full.
+// piece of a body waits on either side: reading pauses while the other side is full, or while no
+// upstream is there yet (what still comes then is held).
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/http/server_stream.h"
 #include "edge/proxy/tiered_fetch.h"
@@ -40,6 +42,7 @@ class Pass final : public FetchEvents {
   uint64_t sent() const { return sent_; }
 
  private:
+  void give_held();
   void on_fetch_informational(const http::ResponseHead& head) override;
   void on_fetch_head(const http::ResponseHead& head) override;
   void on_fetch_body(std::string_view piece) override;
@@ -57,6 +60,8 @@ class Pass final : public FetchEvents {
   bool head_sent_ = false;
   bool over_ = false;
   bool body_done_ = false;
+  std::vector<Slice> held_;                // of the body, for an upstream that isn't there yet
+  std::optional<http::FieldList> at_end_;  // trailers; the body ended, and that is held too
 };
 
 }  // namespace bw::edge

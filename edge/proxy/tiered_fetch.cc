@@ -1,10 +1,20 @@
 #include "edge/proxy/tiered_fetch.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace bw::edge {
 
 using http::FieldId;
+
+std::optional<Position> proved_position(const http::FieldList& fields, const PurgedSince& purged,
+                                        Position need) {
+  const std::optional<std::string_view> text = fields.find(FieldId::breakwater_purge_seq);
+  const std::optional<Position> said = text ? parse_position(*text) : std::nullopt;
+  const Position known = std::max(purged.applied(), need);
+  if (said && known != 0 && position_epoch(*said) > position_epoch(known)) return std::nullopt;
+  return said;
+}
 
 TieredFetch::TieredFetch(Worker& worker, TierRequest request, FetchEvents& events)
     : worker_(worker), request_(std::move(request)), events_(events), timer_(worker.loop(), [this] {

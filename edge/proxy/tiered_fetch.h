@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "edge/cache/position.h"
@@ -28,6 +29,11 @@ struct TierRequest {
   FetchKind kind = FetchKind::miss;
 };
 
+// What a tier's answer proves: its Breakwater-Purge-Seq. nullopt: no valid one, or of an epoch that
+// this node doesn't know, having asked for `need`.
+std::optional<Position> proved_position(const http::FieldList& fields, const PurgedSince& purged,
+                                        Position need);
+
 class TieredFetch final : public FetchEvents {
  public:
   TieredFetch(Worker& worker, TierRequest request, FetchEvents& events);
@@ -38,6 +44,8 @@ class TieredFetch final : public FetchEvents {
   void start();
   void send_body(Slice piece);
   void finish_body(const http::FieldList* trailers);
+  // Whether the next tier is there to be given some body; on_fetch_writable tells.
+  bool can_send() const { return fetch_ != nullptr && fetch_->can_send(); }
   bool wants_more() const { return fetch_ != nullptr && fetch_->wants_more(); }
   void pause();
   void resume();

@@ -57,6 +57,8 @@ class Fetch final : private http::ClientHandler {
   // The request body. Before a connection is there wants_more() is false; on_fetch_writable tells.
   void send_body(Slice piece);
   void finish_body(const http::FieldList* trailers);
+  // A request is under way: before, between attempts and after there is nobody to send to.
+  bool can_send() const { return stream_ != nullptr; }
   bool wants_more() const;
   // The response body.
   void pause();
