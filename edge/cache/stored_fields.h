@@ -12,7 +12,5 @@ namespace bw::edge {
 // Leaves fields ready to send: without hop-by-hop fields, framing, Age, what other tiers said of
 // the cache, Breakwater-*, and Set-Cookie when it is asked for.
 void clean_stored_fields(http::FieldList& fields, bool strip_set_cookie);
-// "https://host": what groups are scoped to.
-std::string origin_of(const http::RequestHead& request);
 
 }  // namespace bw::edge

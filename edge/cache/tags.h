@@ -7,10 +7,11 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/http/field_list.h"
+#include "core/http/message.h"
 
 namespace bw::edge {
 
@@ -23,6 +24,8 @@ struct Tags {
 // `origin`: "https://host" of the request, for Cache-Groups; empty: those aren't looked at.
 Tags parse_tags(const http::FieldList& response, size_t max, std::string_view origin = {});
 uint64_t tag_hash(std::string_view tag);
+// "https://host": what groups are scoped to.
+std::string origin_of(const http::RequestHead& request);
 // Never that of a tag, but for a collision.
 uint64_t group_hash(std::string_view origin, std::string_view group);
 // After a 304, a HEAD or a combination an object has the union of old and new tags.

@@ -123,7 +123,8 @@ void Delivery::pump_fill() {
   } else if (state == FillState::complete && reader_->at_end()) {
     const std::shared_ptr<const http::FieldList> trailers = reader_->fill().trailers();
     finish(trailers == nullptr || trailers->empty() ? nullptr : trailers.get());
-  } else if (state == FillState::complete && reader_->overrun()) {
+  } else if (reader_->overrun() &&
+             (state == FillState::complete || !reader_->fill().keeps_on_disk())) {
     source_ = Source::none;
     events_.on_overrun(offset_);
   }

@@ -149,10 +149,8 @@ void Fill::judge_head(FillHead& made, const http::ResponseHead& received) {
   Reason unproved = Reason::none;
   Position answer = plan_.start.start;
   if (made.from_shield) {
-    const std::optional<std::string_view> text = fields.find(FieldId::breakwater_purge_seq);
-    const std::optional<Position> said = text ? parse_position(*text) : std::nullopt;
-    const Position known = std::max(purged.applied(), plan_.start.need);
-    if (!said || (known != 0 && position_epoch(*said) > position_epoch(known))) {
+    const std::optional<Position> said = proved_position(fields, purged, plan_.start.need);
+    if (!said) {
       unproved = Reason::tier_unproved;
       home_.node().metrics.tier_unproved.with({}).add();
       log::warning("an answer of " + made.upstream +
@@ -168,7 +166,7 @@ void Fill::judge_head(FillHead& made, const http::ResponseHead& received) {
   remove_tier_fields(fields);
   fields.remove(FieldId::cache_status);
   made.validators = validators_of(fields);
-  const Tags tags = parse_tags(fields, plan_.policy->tags_max);
+  const Tags tags = parse_tags(fields, plan_.policy->tags_max, origin_of(plan_.client));
   made.tags = tags.hashes;
   const VarySet vary = parse_vary(fields);
   made.vary = vary.names;
@@ -286,7 +284,13 @@ void Fill::publish(Slice piece) {
   if (insert_ != nullptr && !insert_->append(piece)) insert_.reset();
   const std::lock_guard lock(mutex_);
   total_ += piece.size();
-  pieces_.push_back(std::move(piece));
+  // Small ones grow together: a list of bytes would cost far more than the bytes.
+  if (!pieces_.empty() && pieces_.back().data() + pieces_.back().size() == piece.data()) {
+    const Slice& last = pieces_.back();
+    pieces_.back() = Slice(buffer_, last.data(), last.size() + piece.size());
+  } else {
+    pieces_.push_back(std::move(piece));
+  }
   storing_ = insert_ != nullptr;
   if (keep_all_ && (!storing_ || total_ > home_.store().memory().size() / 4)) keep_all_ = false;
   trim_locked();
@@ -295,13 +299,14 @@ void Fill::publish(Slice piece) {
 void Fill::on_fetch_end(const http::FieldList& trailers, bool proven) {
   if (ended_) return;
   Ref<Object> object;
-  if (insert_ != nullptr && proven && insert_->commit()) object = insert_->object();
+  const bool stored = insert_ != nullptr && proven && insert_->commit();
+  if (stored) object = insert_->object();
   home_.loop().retire(std::move(insert_));
   {
     const std::lock_guard lock(mutex_);
     trailers_ = std::make_shared<const http::FieldList>(trailers);
     object_ = object;
-    if (!proven) storing_ = false;
+    storing_ = stored;
   }
   end(FillState::complete);
 }
@@ -359,7 +364,7 @@ void Fill::look_at_readers() {
     fail({.kind = Error::Kind::cancelled,
           .side = Error::Side::client,
           .text = "nobody reads this response and it isn't stored"},
-         false);
+         true);  // who joined since we looked asks again
     return;
   }
   if (pause == paused_) return;
@@ -378,6 +383,8 @@ bool Fill::must_pause_locked() const {
   uint64_t fastest = 0;
   for (const LoopReaders& one : loops_) {
     for (const FillReader* reader : one.readers) {
+      // Who reads on from the disk waits for the end, not we for him.
+      if (reader->position_ < popped_bytes_) continue;
       any = true;
       slowest = std::min(slowest, reader->position_);
       fastest = std::max(fastest, reader->position_);
@@ -391,7 +398,9 @@ void Fill::trim_locked() {
   if (keep_all_) return;
   uint64_t slowest = UINT64_MAX;
   for (const LoopReaders& one : loops_) {
-    for (const FillReader* reader : one.readers) slowest = std::min(slowest, reader->position_);
+    for (const FillReader* reader : one.readers) {
+      if (reader->position_ >= popped_bytes_) slowest = std::min(slowest, reader->position_);
+    }
   }
   while (!pieces_.empty()) {
     const uint64_t piece_end = popped_bytes_ + pieces_.front().size();
@@ -470,9 +479,21 @@ Slice FillReader::read() {
   bool look = false;
   {
     const std::lock_guard lock(fill_->mutex_);
-    if (index_ < fill_->popped_ || index_ - fill_->popped_ >= fill_->pieces_.size()) return {};
-    piece = fill_->pieces_[index_ - fill_->popped_];
-    ++index_;
+    if (position_ < fill_->popped_bytes_) return {};
+    if (index_ < fill_->popped_) {  // read to its end before it was let go
+      index_ = fill_->popped_;
+      within_ = static_cast<size_t>(position_ - fill_->popped_bytes_);
+    }
+    const std::deque<Slice>& pieces = fill_->pieces_;
+    size_t at = static_cast<size_t>(index_ - fill_->popped_);
+    if (at + 1 < pieces.size() && within_ == pieces[at].size()) {
+      ++at;
+      ++index_;
+      within_ = 0;
+    }
+    if (at >= pieces.size() || within_ == pieces[at].size()) return {};
+    piece = pieces[at].part(within_, pieces[at].size() - within_);
+    within_ += piece.size();
     position_ += piece.size();
     fill_->trim_locked();
     look = !fill_->keep_all_ && !fill_->look_posted_ && fill_->state_ == FillState::body;
@@ -486,12 +507,12 @@ Slice FillReader::read() {
 
 bool FillReader::at_end() const {
   const std::lock_guard lock(fill_->mutex_);
-  return fill_->state_ == FillState::complete && index_ == fill_->popped_ + fill_->pieces_.size();
+  return fill_->state_ == FillState::complete && position_ == fill_->total_;
 }
 
 bool FillReader::overrun() const {
   const std::lock_guard lock(fill_->mutex_);
-  return index_ < fill_->popped_;
+  return position_ < fill_->popped_bytes_;
 }
 
 }  // namespace bw::edge

@@ -8,9 +8,10 @@
 // told by one post a loop. Shared state is locked. Lifetime: the home worker keeps it until it
 // ended; readers keep it as long as they read. A client that leaves never ends it: a response that
 // is being stored is stored, another one ends with its last reader.
-// Bounds: all pieces of an object that memory will hold (their bytes are the store's), else a
-// window of kWindow: the fetch pauses for its slowest reader; when the disk keeps the object it
-// goes with the fastest, and who falls behind reads on from the disk (FillReader::overrun).
+// Bounds: all pieces of an object that memory will hold (as many bytes as the store has reserved
+// for it), else a window of kWindow: the fetch pauses for its slowest reader; when the disk keeps
+// the object it goes with the fastest, and who falls behind reads on from the disk
+// (FillReader::overrun): the fetch doesn't wait for him, nor he for anything but its end.
 // See: purge.md "Ordering across tiers" for start, pos, joined.
 #pragma once
 
@@ -157,8 +158,8 @@ class Fill final : public std::enable_shared_from_this<Fill>, public FetchEvents
   std::shared_ptr<const http::FieldList> trailers_;
   Failure failure_;
   Ref<Object> object_;
-  std::deque<Slice> pieces_;
-  uint64_t popped_ = 0;  // pieces that were let go
+  std::deque<Slice> pieces_;  // the last one grows within its block
+  uint64_t popped_ = 0;       // pieces that were let go
   uint64_t popped_bytes_ = 0;
   uint64_t total_ = 0;  // bytes that came
   bool keep_all_ = true;
@@ -182,7 +183,8 @@ class FillReader {
   uint64_t position() const { return position_; }
   // Everything of a complete fill was read.
   bool at_end() const;
-  // What comes next was let go: read on from the stored object once the fill is complete.
+  // What comes next was let go: read on from the stored object once the fill is complete, if it
+  // still keeps_on_disk().
   bool overrun() const;
 
  private:
@@ -190,8 +192,10 @@ class FillReader {
   std::shared_ptr<Fill> fill_;
   net::Loop& loop_;
   FillWatcher& watcher_;
-  uint64_t index_ = 0;     // of the next piece; guarded by the fill's mutex
-  uint64_t position_ = 0;  // bytes read; likewise
+  // Guarded by the fill's mutex.
+  uint64_t index_ = 0;     // of the piece that is read
+  size_t within_ = 0;      // bytes of it that were
+  uint64_t position_ = 0;  // bytes read in all
 };
 
 }  // namespace bw::edge
