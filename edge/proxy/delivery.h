@@ -41,6 +41,8 @@ class Delivery {
 
   void on_writable() { pump(); }
   void on_fill() { pump(); }
+  // The stream is gone: nothing is sent any more.
+  void stop() { done_ = true; }
   uint64_t sent() const { return sent_; }
 
  private:

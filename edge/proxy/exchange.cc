@@ -81,6 +81,11 @@ void Exchange::on_writable() {
 void Exchange::on_abort(Error error) {
   over_ = true;
   if (record_.status == 0) record_.status = error.kind == Error::Kind::timeout ? 408 : 499;
+  if (delivery_ != nullptr) {
+    delivery_->stop();
+    record_.bytes_out = delivery_->sent();
+  }
+  if (pass_ != nullptr) record_.bytes_out = std::max(record_.bytes_out, pass_->sent());
   reader_.reset();
   pass_.reset();
   finish();

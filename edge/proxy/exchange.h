@@ -59,10 +59,11 @@ class Exchange final : public http::StreamHandler,
   FillPlan make_plan(FetchKind kind, bool through);
   void on_fill() override;
   void on_fill_head();
-  bool may_share(const FillHead& head) const;
+  bool follow(const FillHead& head);
   void fetch_anew();
   void fill_failed(const Fill::Failure& failure);
   bool deliver_stale(Reason reason);
+  bool lags() const;
   void deliver_fill(std::shared_ptr<const FillHead> head);
 
   // Deliver.
@@ -106,9 +107,11 @@ class Exchange final : public http::StreamHandler,
 
   CacheKey key_;
   Found found_;
+  std::optional<Hash128> slot_;   // to coalesce on, once a fill told which names vary
   Reason reason_ = Reason::none;  // why the cache didn't answer
   Position need_ = 0;             // grows when a fill was overtaken
   Position joined_ = 0;
+  Position pass_start_ = 0;  // of the fetch of a pass
   int rounds_ = 0;
   bool leads_ = false;
   bool through_ = false;  // a purge that a tier asks for hasn't come here

@@ -20,9 +20,11 @@ constexpr int kMaxRounds = 4;
 // --- fill
 
 void Exchange::fetch() {
-  if (std::optional<Refusal> refusal = admit_miss(worker_, *request_, admission_)) {
-    answer(*refusal);
-    return;
+  if (rounds_ == 0) {
+    if (std::optional<Refusal> refusal = admit_miss(worker_, *request_, admission_)) {
+      answer(*refusal);
+      return;
+    }
   }
   if (worker_.store().hit_for_miss(key_, worker_.loop().now())) {
     pass(Reason::hit_for_miss);
@@ -36,7 +38,8 @@ void Exchange::fetch() {
   if (found_.in_lag) begun_after = worker_.loop().now() - admission_.route->policy->lag_limit;
   const Position need = need_;
   const Coalescer::Decision decision = worker_.node().coalescer.join_or_lead(
-      found_.variant, [&](const Fill& fill) { return fill.may_join(need, begun_after); },
+      slot_.value_or(found_.variant),
+      [&](const Fill& fill) { return fill.may_join(need, begun_after); },
       [&]() -> std::shared_ptr<Fill> {
         // Another fill may have ended between our look and this lock.
         if (reason_ == Reason::absent || reason_ == Reason::vary) {
@@ -68,7 +71,7 @@ FillPlan Exchange::make_plan(FetchKind kind, bool through) {
   FillPlan plan;
   plan.policy = admission_.route->policy;
   plan.key = key_;
-  plan.slot = found_.variant;
+  plan.slot = slot_.value_or(found_.variant);
   // The order counts: start before the first byte is sent.
   plan.start = fill_start(store.purged().read(admission_.site->id), need_);
   plan.generation = store.begin_fetch();
@@ -140,30 +143,39 @@ void Exchange::on_fill_head() {
     fetch_anew();
     return;
   }
-  if (!leads_ && !may_share(*head)) {
-    // Another variant is looked up by the names that are known now; what isn't shareable at all
-    // is fetched by each on its own, in parallel.
-    reader_.reset();
-    if (head->shareable) {
-      look_up();
-    } else {
-      pass(head->not_stored);
-    }
-    return;
-  }
+  if (!leads_ && !follow(*head)) return;
   if (head->head.status >= 500 && deliver_stale(Reason::stale_if_error)) return;
   deliver_fill(head);
 }
 
-bool Exchange::may_share(const FillHead& head) const {
-  if (!head.shareable || reader_->overrun()) return false;
+// Whether another's response answers this request too; else it goes its own way.
+bool Exchange::follow(const FillHead& head) {
+  if (!head.shareable) {
+    // Fetched by each on its own, in parallel.
+    pass(head.not_stored);
+    return false;
+  }
   const FillPlan& plan = reader_->fill().plan();
-  if (variant_key(key_.hash, head.vary, *request_) !=
-      variant_key(plan.key.hash, head.vary, plan.client)) {
+  const Hash128 mine = variant_key(key_.hash, head.vary, *request_);
+  if (mine != variant_key(plan.key.hash, head.vary, plan.client)) {
+    // Those who want the same variant find each other there.
+    slot_ = mine;
+    reader_.reset();
+    look_up();
+    return false;
+  }
+  if (reader_->overrun()) {
+    reader_.reset();
+    look_up();
     return false;
   }
   const WallTime now = worker_.loop().wall();
-  return judge(*request_, head.head, *admission_.route->policy, {now, now}).storable();
+  const Judgement judgement = judge(*request_, head.head, *admission_.route->policy, {now, now});
+  if (!judgement.storable()) {
+    pass(judgement.refused);
+    return false;
+  }
+  return true;
 }
 
 void Exchange::fetch_anew() {
@@ -182,7 +194,7 @@ void Exchange::fill_failed(const Fill::Failure& failure) {
   reader_.reset();
   record_.upstream_status = 0;
   const int status = status_of(failure.error);
-  const bool lag = found_.in_lag;
+  const bool lag = found_.object && lags();
   fail(lag ? 504 : status, status == 503 ? "origin-budget" : "upstream",
        std::string("The upstream did not answer: ") + std::string(failure.error.text) + '.',
        lag             ? Reason::lag
@@ -190,13 +202,25 @@ void Exchange::fill_failed(const Fill::Failure& failure) {
                        : reason_);
 }
 
-// Lawful by the lag that find read and by that of now.
+// By the lag that find read or by that of now.
+bool Exchange::lags() const {
+  const SitePolicy& policy = *admission_.route->policy;
+  if (policy.on_lag == OnLag::serve) return false;
+  return found_.in_lag || worker_.store().purged().lag(worker_.loop().now()) > policy.lag_limit;
+}
+
 bool Exchange::deliver_stale(Reason reason) {
   const bool may =
       found_.object && !through_ &&
       (found_.stale_if_error || admission_.snapshot->fallback == ShieldFallback::stale) &&
       found_.verdict == Found::Verdict::revalidate;
   if (!may) return false;
+  if (lags()) {
+    const SitePolicy& policy = *admission_.route->policy;
+    const MonoTime validated = found_.object->last_validated();
+    const bool recent = validated.ns != 0 && worker_.loop().now() - validated <= policy.lag_limit;
+    if (policy.on_lag == OnLag::fail || !recent) return false;
+  }
   const PurgedSince& purged = worker_.store().purged();
   const Seen seen = purged.read(admission_.site->id);
   if (purged.find(seen, *found_.object) == PurgeVerdict::purged) return false;
