@@ -35,7 +35,7 @@ void Exchange::fetch() {
     return;
   }
   std::optional<MonoTime> begun_after;
-  if (found_.in_lag) begun_after = worker_.loop().now() - admission_.route->policy->lag_limit;
+  if (lags()) begun_after = worker_.loop().now() - admission_.route->policy->lag_limit;
   const Position need = need_;
   const Coalescer::Decision decision = worker_.node().coalescer.join_or_lead(
       slot_.value_or(found_.variant),

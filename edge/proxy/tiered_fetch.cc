@@ -67,7 +67,8 @@ void TieredFetch::ask(const std::shared_ptr<Group>& group) {
     fetch.retries = use.retries;
     fetch.deadlines = use.deadlines;
   }
-  fetch_ = std::make_unique<Fetch>(worker_.loop(), worker_.pool_of(group), group, worker_.random(),
+  pools_.push_back(worker_.pool_of(group));
+  fetch_ = std::make_unique<Fetch>(worker_.loop(), *pools_.back(), group, worker_.random(),
                                    std::move(fetch), *this);
   if (paused_) fetch_->pause();
   fetch_->start();

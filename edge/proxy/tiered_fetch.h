@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "edge/cache/position.h"
 #include "edge/proxy/snapshot.h"
@@ -72,6 +73,7 @@ class TieredFetch final : public FetchEvents {
   bool body_begun_ = false;
   bool paused_ = false;
   uint32_t tries_before_ = 0;
+  std::vector<std::shared_ptr<http::ClientPool>> pools_;  // of both tiers; outlive fetch_
   std::unique_ptr<Fetch> fetch_;
   net::Timer timer_;  // tells a failure in a later turn
 };

@@ -20,8 +20,10 @@ void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
     bool named = snapshot_->shields.get() == pool->first;
     for (const auto& [name, group] : snapshot_->groups) named = named || group.get() == pool->first;
     if (!named) pool->second.pool->close_idle();
-    if (!named && pool->second.pool->open_connections() == 0) {
-      loop_.retire(std::move(pool->second.pool));
+    const bool used =
+        pool->second.pool.use_count() > 1 || pool->second.pool->open_connections() > 0;
+    if (!named && !used) {
+      loop_.post([held = std::move(pool->second.pool)]() mutable { held.reset(); });
       pool = pools_.erase(pool);
     } else {
       ++pool;
@@ -29,13 +31,13 @@ void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
   }
 }
 
-http::ClientPool& Worker::pool_of(const std::shared_ptr<Group>& group) {
+std::shared_ptr<http::ClientPool> Worker::pool_of(const std::shared_ptr<Group>& group) {
   Pool& pool = pools_[group.get()];
   if (pool.pool == nullptr) {
     pool.group = group;
-    pool.pool = std::make_unique<http::ClientPool>(loop_, group->settings().limits);
+    pool.pool = std::make_shared<http::ClientPool>(loop_, group->settings().limits);
   }
-  return *pool.pool;
+  return pool.pool;
 }
 
 void Worker::keep(std::shared_ptr<Fill> fill) {

@@ -58,8 +58,9 @@ class Worker {
   const std::shared_ptr<const Snapshot>& snapshot() const { return snapshot_; }
   void set_snapshot(std::shared_ptr<const Snapshot> snapshot);
 
-  // This loop's connections to a group's members.
-  http::ClientPool& pool_of(const std::shared_ptr<Group>& group);
+  // This loop's connections to a group's members. Who fetches holds it: a reload may let go of the
+  // group while a fetch still waits for a slot.
+  std::shared_ptr<http::ClientPool> pool_of(const std::shared_ptr<Group>& group);
 
   // Keeps a fill that fetches on this loop until it is released.
   void keep(std::shared_ptr<Fill> fill);
@@ -70,7 +71,7 @@ class Worker {
  private:
   struct Pool {
     std::shared_ptr<Group> group;
-    std::unique_ptr<http::ClientPool> pool;
+    std::shared_ptr<http::ClientPool> pool;
   };
 
   net::Loop& loop_;

@@ -251,3 +251,75 @@ TEST_CASE("a request body waits while its shield failed and the origin's budget 
   CHECK(client.status() == 200);
   CHECK(client.body == "done");
 }
+
+TEST_CASE("a tier that heard of a purge first gets an answer that is newer than it") {
+  ProxyRig rig;
+  rig.purge_tag("x", 5);
+  ScriptedClient& stored = rig.ask(0, "/a");
+  rig.wait_asked(0).end->say(ProxyRig::response("old", "etag: \"e\"\r\ncache-tag: t\r\n"));
+  rig.until_over(stored);
+  const Fields ahead = {{"breakwater-tier-token", "secret"}, {"breakwater-purge-seq", "1.7"}};
+  ScriptedClient& one = rig.ask(0, "/a", ahead);
+  ScriptedClient& two = rig.ask(1, "/a", ahead);
+  rig.settle();
+  CHECK(rig.asked.size() == 1);
+  SECTION("the purge comes here in time") {
+    rig.purge_tag("t", 7);
+    rig.clock.advance(std::chrono::milliseconds(10));
+  }
+  SECTION("the purge comes in time and concerns something else") {
+    rig.purge_tag("y", 7);
+    rig.clock.advance(std::chrono::milliseconds(10));
+    rig.until_over(one);
+    rig.until_over(two);
+    CHECK(one.body == "old");
+    CHECK(one.field("breakwater-purge-seq") == "1.7");
+    CHECK(rig.asked.size() == 1);
+    return;
+  }
+  SECTION("it doesn't") {
+    for (int i = 0; i < 40; ++i) {
+      rig.clock.advance(std::chrono::milliseconds(2));
+      rig.settle(2);
+    }
+  }
+  const Asked asked = rig.wait_asked(1);
+  rig.settle();
+  CHECK_FALSE(asked.has("\"e\""));
+  asked.end->say(ProxyRig::response("new", "cache-tag: t\r\n"));
+  rig.until_over(one);
+  rig.until_over(two);
+  CHECK(one.body == "new");
+  CHECK(two.body == "new");
+  CHECK(one.field("breakwater-purge-seq") == "1.7");
+  CHECK(rig.asked.size() == 2);
+}
+
+TEST_CASE("in lag nobody joins a fetch that began before the limit") {
+  ProxyRig rig({.log = true});
+  rig.ask(0, "/a");
+  const Asked first = rig.wait_asked(0);
+  rig.clock.advance(std::chrono::seconds(8));  // lag_limit is 5 s
+  rig.settle();
+  ScriptedClient& late = rig.ask(1, "/a");
+  rig.wait_asked(1).end->say(ProxyRig::response("new"));
+  rig.until_over(late);
+  CHECK(late.body == "new");
+}
+
+TEST_CASE("a fetch that waits for a slot goes on after a reload replaced its group") {
+  ProxyRig rig({.concurrency = 1});
+  ScriptedClient& holder = rig.ask(0, "/hold");
+  const Asked held = rig.wait_asked(0);
+  ScriptedClient& waiting = rig.ask(1, "/wait");
+  rig.settle();
+  auto reloaded = std::make_shared<Snapshot>(*rig.snapshot);
+  reloaded->groups[{"shop", "default"}] = rig.group("shop", 1);
+  rig.workers[1]->set_snapshot(reloaded);
+  rig.settle();
+  held.end->say(ProxyRig::response("x"));
+  rig.until_over(holder);
+  rig.wait_asked(1).end->say(ProxyRig::response("y"));
+  rig.until_over(waiting);
+  CHECK(waiting.body == "y");
+}
