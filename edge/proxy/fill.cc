@@ -285,7 +285,9 @@ void Fill::publish(Slice piece) {
   const std::lock_guard lock(mutex_);
   total_ += piece.size();
   // Small ones grow together: a list of bytes would cost far more than the bytes.
-  if (!pieces_.empty() && pieces_.back().data() + pieces_.back().size() == piece.data()) {
+  // Only within one block: two may lie side by side, and a slice pins but one of them.
+  if (!pieces_.empty() && piece.data() != buffer_->data() &&
+      pieces_.back().data() + pieces_.back().size() == piece.data()) {
     const Slice& last = pieces_.back();
     pieces_.back() = Slice(buffer_, last.data(), last.size() + piece.size());
   } else {

@@ -55,7 +55,7 @@ TEST_CASE("a response that isn't stored waits for its slow reader") {
   slow.take(SIZE_MAX / 2);
   rig.until_over(slow);
   CHECK(slow.finished);
-  CHECK(slow.body == body);
+  CHECK((slow.body == body));
 }
 
 TEST_CASE("who falls behind a fill that the disk keeps reads on from the disk") {
@@ -66,12 +66,12 @@ TEST_CASE("who falls behind a fill that the disk keeps reads on from the disk") 
   const Asked asked = rig.wait_asked(0);
   asked.end->say(head_of_length(body.size()) + body);
   rig.until_over(fast);
-  CHECK(fast.body == body);
+  CHECK((fast.body == body));
   CHECK(slow.body.size() < body.size() / 2);
   slow.take(SIZE_MAX / 2);
   rig.until_over(slow);
   CHECK(slow.finished);
-  CHECK(slow.body == body);
+  CHECK((slow.body == body));
   CHECK(rig.asked.size() == 1);
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("a reader that was overrun doesn't hold the fill when the fast one lea
   asked.end->say(body.substr(half));
   rig.until_over(slow);
   CHECK(slow.finished);
-  CHECK(slow.body == body);
+  CHECK((slow.body == body));
 }
 
 TEST_CASE("a reader that was overrun breaks once nothing keeps the body, and holds nobody up") {
@@ -105,7 +105,7 @@ TEST_CASE("a reader that was overrun breaks once nothing keeps the body, and hol
   asked.end->say(chunk(body) + chunk(body) + "0\r\n\r\n");
   rig.until_over(fast);
   CHECK(fast.finished);
-  CHECK(fast.body == body + body + body);
+  CHECK((fast.body == body + body + body));
   rig.until_over(slow);
   CHECK(slow.aborted);
 }
