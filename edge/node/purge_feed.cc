@@ -94,8 +94,12 @@ void PurgeFeed::on_records(std::span<const purge::Record> records) {
 
 // No place on a complete history: everything older than `point` counts as purged.
 void PurgeFeed::on_reset(const purge::LogPoint& point) {
-  log::warning("the purge table isn't on the log's history: what is older than " +
-               point.position.text() + " counts as purged");
+  if (parts_.purged.started()) {
+    log::warning("the purge table isn't on the log's history: what is older than " +
+                 point.position.text() + " counts as purged");
+  } else {
+    log::info("the purge table begins at " + point.position.text());
+  }
   acknowledge(parts_.purged.start_at(point.position.value), point, true);
 }
 
