@@ -1,4 +1,6 @@
 """Purges through an edge and a shield: by tag, URL, prefix, everything; nodes that were away."""
+import threading
+
 import stage
 from cdn import HOST, CdnStory, answer_with, over_each
 
@@ -53,6 +55,41 @@ class Purging(TierStory):
         self.assertRegex(two.get("/p", self.protocol).field("cache-status"), r"^edge1; hit")
         self.assertEqual(origin.count("/p"), 1)
         self.assertEqual(shield.total("breakwater_requests_total", verdict="hit"), 1)
+
+    def test_clients_on_two_pops_are_one_fetch(self):
+        origin = self.origin()
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+
+        def slow(request):
+            request.send_response(200)
+            request.send_header("Cache-Control", "max-age=600")
+            request.send_header("Content-Length", "200000")
+            request.end_headers()
+            request.wfile.write(b"a" * 100000)
+            go_on.wait(stage.DEADLINE)
+            request.wfile.write(b"b" * 100000)
+
+        origin.script["/slow"] = slow
+        _, shield, edges = self.tiers(origin.address)
+        answers = []
+        clients = [
+            threading.Thread(target=lambda edge=edges[i % 2]: answers.append(
+                edge.get("/slow", self.protocol))) for i in range(24)]
+        for client in clients:
+            client.start()
+        for edge in edges:
+            stage.until(lambda edge=edge: edge.total("breakwater_coalesced_total") == 11,
+                        "eleven followers on each edge")
+        stage.until(lambda: shield.total("breakwater_coalesced_total") == 1,
+                    "one edge following the other at the shield")
+        self.assertEqual(answers, [])
+        go_on.set()
+        for client in clients:
+            client.join()
+        whole = b"a" * 100000 + b"b" * 100000
+        self.assertEqual([(a.status, a.body == whole) for a in answers], [(200, True)] * 24)
+        self.assertEqual(origin.count("/slow"), 1)
 
     def test_a_purge_by_each_kind_is_gone_everywhere_when_its_receipt_says_so(self):
         origin = self.origin()
