@@ -11,7 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import stage  # noqa: E402
 
 SERVER_CORE, OTHER_CORE = "0", "1"
 BODY = bytes((i * 7 + 3) % 251 for i in range(1024))
@@ -26,11 +29,7 @@ def free_port():
 
 
 def until(condition, what):
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        if time.monotonic() > end:
-            raise RuntimeError(f"not within {DEADLINE} s: {what}")
-        time.sleep(0.02)
+    stage.until(condition, what, DEADLINE)
 
 
 def accepts(port):

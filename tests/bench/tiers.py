@@ -14,6 +14,7 @@ import pathlib
 import random
 import statistics
 import sys
+import threading
 import time
 import unittest
 
@@ -22,7 +23,7 @@ import cdn  # noqa: E402
 import stage  # noqa: E402
 
 TIER = '[tier]\ntoken_file = "tier.token"\n'
-FILL = 0.3  # seconds from the first byte to the last
+FILL = 0.3  # seconds from the first client to the fill's last byte
 SIZE = 100_000
 
 
@@ -39,8 +40,11 @@ async def get(address, path, at):
     return head.split(b" ")[1] == b"200" and len(body) == SIZE
 
 
-async def one_run(edges, path, dice):
+async def one_run(edges, path, dice, end):
+    """`end` lets the origin send the second half: the clients' clock says when a fill ends."""
     begin = time.monotonic() + 0.05
+    loop = asyncio.get_running_loop()
+    loop.call_later(begin + FILL - time.monotonic(), end.set)
     clients = [get(edges[0].http, path, begin)]
     for i in range(199):
         middle = begin if i % 2 == 0 else begin + FILL
@@ -55,15 +59,16 @@ class Tiers(cdn.CdnStory):
         origin = self.origin()
         origin.server.request_queue_size = 1024
 
+        end = threading.Event()
+
         def slow(request):
             request.send_response(200)
             request.send_header("Cache-Control", "max-age=600")
             request.send_header("Content-Length", str(SIZE))
             request.end_headers()
-            for _ in range(10):
-                request.wfile.write(b"x" * (SIZE // 10))
-                request.wfile.flush()
-                time.sleep(FILL / 10)
+            request.wfile.write(b"x" * (SIZE // 2))
+            end.wait(stage.DEADLINE)
+            request.wfile.write(b"x" * (SIZE // 2))
 
         version = [1]
         origin.script["*"] = slow
@@ -82,7 +87,8 @@ class Tiers(cdn.CdnStory):
         once = whole = 0
         for run in range(self.runs):
             path = f"/cold/{run}"
-            whole += asyncio.run(one_run(edges, path, dice))
+            end.clear()
+            whole += asyncio.run(one_run(edges, path, dice, end))
             once += origin.count(path) == 1
         print(f"one fetch: {once} of {self.runs} runs; all 200 answers whole in {whole}")
 
