@@ -33,7 +33,7 @@ std::optional<Refusal> find_tier(Worker& worker, http::ServerStream& stream,
   const std::optional<std::string_view> token = fields.find(FieldId::breakwater_tier_token);
   if (token && !node.tier_token.empty()) {
     if (!equal_secret(*token, node.tier_token)) {
-      node.metrics.tier_refused.with({}).add();
+      node.metrics.tier_refused.add();
       log::warning("a wrong tier token from " + stream.peer().peer.text());
       return refuse(403, "tier-token", "The tier token is wrong.");
     }
@@ -110,7 +110,7 @@ std::optional<Refusal> take_limits(Worker& worker, const http::RequestHead& requ
     const uint64_t cost = rule->counts == LimitRule::Counts::bytes ? 0 : 1;
     const LimitDecision decision =
         worker.node().limits.decide(*rule, *key, worker.loop().now(), cost);
-    worker.node().metrics.count_limit(*rule, decision.verdict);
+    worker.metrics_of(rule)[static_cast<size_t>(decision.verdict)]->add();
     admission.limits.push_back({rule.get(), *key, decision});
     if (decision.verdict == LimitDecision::Verdict::refused && !refusal) refusal = limited(*rule);
   }

@@ -263,7 +263,7 @@ void Exchange::finish() {
   const MonoTime now = worker_.loop().now();
   NodeParts& node = worker_.node();
   if (admission_.site != nullptr) {
-    const SiteMetrics& metrics = node.metrics.site(admission_.site->name);
+    const SiteMetrics& metrics = worker_.metrics_of(*admission_.site);
     metrics.requests[static_cast<size_t>(record_.verdict)]->add();
     const bool missed = record_.verdict == Verdict::miss ||
                         record_.verdict == Verdict::revalidated || record_.verdict == Verdict::pass;
@@ -271,7 +271,7 @@ void Exchange::finish() {
     charge_bytes(worker_, admission_, record_.bytes_out);
   }
   record_.total = now - begun_;
-  node.metrics.seconds.with({}).observe(record_.total);
+  node.metrics.seconds.observe(record_.total);
   if (worker_.access() == nullptr) return;
   if (looked_up_.ns != 0) record_.lookup = looked_up_ - begun_;
   if (filled_.ns != 0) record_.fill = filled_ - looked_up_;

@@ -61,7 +61,7 @@ void Exchange::fetch() {
   }
   leads_ = decision.leads;
   joined_ = joined(worker_.store().purged().applied(), need_);
-  if (!leads_) worker_.node().metrics.site(admission_.site->name).coalesced->add();
+  if (!leads_) worker_.metrics_of(*admission_.site).coalesced->add();
   reader_ = decision.fill->join(worker_.loop(), *this);
   if (leads_) decision.fill->start();
 }

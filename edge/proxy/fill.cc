@@ -146,18 +146,12 @@ void Fill::on_fetch_head(const http::ResponseHead& head) {
 void Fill::judge_head(FillHead& made, const http::ResponseHead& received) {
   http::FieldList& fields = made.head.fields;
   const PurgedSince& purged = home_.store().purged();
-  Reason unproved = Reason::none;
+  bool proved = true;
   Position answer = plan_.start.start;
   if (made.from_shield) {
     const std::optional<Position> said = proved_position(fields, purged, plan_.start.need);
-    if (!said) {
-      unproved = Reason::tier_unproved;
-      home_.node().metrics.tier_unproved.with({}).add();
-      log::warning("an answer of " + made.upstream +
-                   " carries no purge position that this node knows: served, not stored");
-    } else {
-      answer = *said;
-    }
+    proved = said.has_value();
+    answer = said.value_or(0);
     made.stale = fields.has(FieldId::breakwater_stale);
   }
   made.pos = fill_pos(plan_.start, answer);
@@ -181,7 +175,13 @@ void Fill::judge_head(FillHead& made, const http::ResponseHead& received) {
   if (made.not_stored == Reason::none && tags.overflow) made.not_stored = Reason::tags_overflow;
   made.shareable = made.not_stored == Reason::none;
   if (made.shareable) {
-    if (unproved != Reason::none) made.not_stored = unproved;
+    // An error that a shield made up itself proves nothing and needs nothing proved.
+    if (!proved) {
+      made.not_stored = Reason::tier_unproved;
+      home_.node().metrics.tier_unproved.add();
+      log::warning("an answer of " + made.upstream +
+                   " carries no purge position that this node knows: served, not stored");
+    }
     // Lawful for who waits now; a tier below must not keep what is stale already.
     if (made.not_stored == Reason::none && made.stale) made.not_stored = Reason::expired;
     if (made.not_stored == Reason::none) begin_insert(made, judgement);

@@ -17,13 +17,19 @@ std::string_view to_text(FetchKind kind) {
 }
 
 ProxyMetrics::ProxyMetrics(metrics::Registry& registry)
-    : seconds(registry.histogram("breakwater_request_seconds",
-                                 "time from a request's head to its answer's last byte")),
-      tier_refused(registry.counter("breakwater_tier_refused_total",
-                                    "requests refused for a wrong tier token")),
-      tier_unproved(registry.counter(
-          "breakwater_tier_unproved_total",
-          "answers of a tier without a valid purge position; served, never stored")),
+    : seconds(registry
+                  .histogram("breakwater_request_seconds",
+                             "time from a request's head to its answer's last byte")
+                  .with({})),
+      tier_refused(
+          registry
+              .counter("breakwater_tier_refused_total", "requests refused for a wrong tier token")
+              .with({})),
+      tier_unproved(registry
+                        .counter("breakwater_tier_unproved_total",
+                                 "answers of a tier without a valid purge position; served, "
+                                 "never stored")
+                        .with({})),
       requests_(registry.counter("breakwater_requests_total", "requests by how they were answered",
                                  {"site", "verdict"})),
       misses_(registry.counter("breakwater_misses_total",
@@ -60,8 +66,13 @@ const SiteMetrics& ProxyMetrics::site(const std::string& name) {
   return site;
 }
 
-void ProxyMetrics::count_limit(const LimitRule& rule, LimitDecision::Verdict verdict) {
-  limits_.with({rule.site, rule.name, rule.shadow ? "shadow" : "enforce", to_text(verdict)}).add();
+LimitMetrics ProxyMetrics::limit(const LimitRule& rule) {
+  LimitMetrics made{};
+  for (size_t i = 0; i < made.size(); ++i) {
+    made[i] = &limits_.with({rule.site, rule.name, rule.shadow ? "shadow" : "enforce",
+                             to_text(static_cast<LimitDecision::Verdict>(i))});
+  }
+  return made;
 }
 
 }  // namespace bw::edge

@@ -31,17 +31,20 @@ struct SiteMetrics {
   metrics::Gauge* origin_inflight = nullptr;
 };
 
+// The series of one limit, by LimitDecision::Verdict.
+using LimitMetrics = std::array<metrics::Counter*, 3>;
+
 class ProxyMetrics {
  public:
   explicit ProxyMetrics(metrics::Registry& registry);
 
-  // Made at first use; lives as long as this.
+  // Made at first use; live as long as this. Both lock: a worker keeps what they answer.
   const SiteMetrics& site(const std::string& name);
-  void count_limit(const LimitRule& rule, LimitDecision::Verdict verdict);
+  LimitMetrics limit(const LimitRule& rule);
 
-  metrics::Family<metrics::Histogram>& seconds;
-  metrics::Family<metrics::Counter>& tier_refused;   // wrong tier tokens
-  metrics::Family<metrics::Counter>& tier_unproved;  // tier answers without a valid position
+  metrics::Histogram& seconds;
+  metrics::Counter& tier_refused;   // wrong tier tokens
+  metrics::Counter& tier_unproved;  // tier answers without a valid position
 
  private:
   metrics::Family<metrics::Counter>& requests_;

@@ -28,7 +28,7 @@ TieredFetch::~TieredFetch() {
 }
 
 void TieredFetch::start() {
-  const SiteMetrics& metrics = worker_.node().metrics.site(request_.site->name);
+  const SiteMetrics& metrics = worker_.metrics_of(*request_.site);
   metrics.fetches[static_cast<size_t>(request_.kind)]->add();
   inflight_ = metrics.origin_inflight;
   inflight_->add(1);

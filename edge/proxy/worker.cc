@@ -15,6 +15,7 @@ Worker::~Worker() = default;
 
 void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
   snapshot_ = std::move(snapshot);
+  limit_metrics_.clear();
   // Pools of groups that went stay until nothing is open in them; the next reload looks again.
   for (auto pool = pools_.begin(); pool != pools_.end();) {
     bool named = snapshot_->shields.get() == pool->first;
@@ -38,6 +39,18 @@ std::shared_ptr<http::ClientPool> Worker::pool_of(const std::shared_ptr<Group>& 
     pool.pool = std::make_shared<http::ClientPool>(loop_, group->settings().limits);
   }
   return pool.pool;
+}
+
+const SiteMetrics& Worker::metrics_of(const Site& site) {
+  const SiteMetrics*& metrics = site_metrics_[site.id];
+  if (metrics == nullptr) metrics = &node_.metrics.site(site.name);
+  return *metrics;
+}
+
+const LimitMetrics& Worker::metrics_of(const std::shared_ptr<const LimitRule>& rule) {
+  const auto found = limit_metrics_.find(rule);
+  if (found != limit_metrics_.end()) return found->second;
+  return limit_metrics_.emplace(rule, node_.metrics.limit(*rule)).first->second;
 }
 
 void Worker::keep(std::shared_ptr<Fill> fill) {

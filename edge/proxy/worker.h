@@ -62,6 +62,10 @@ class Worker {
   // group while a fetch still waits for a slot.
   std::shared_ptr<http::ClientPool> pool_of(const std::shared_ptr<Group>& group);
 
+  // What is counted for a site and a limit, without a lock on the way of a request.
+  const SiteMetrics& metrics_of(const Site& site);
+  const LimitMetrics& metrics_of(const std::shared_ptr<const LimitRule>& rule);
+
   // Keeps a fill that fetches on this loop until it is released.
   void keep(std::shared_ptr<Fill> fill);
   void release(const Fill& fill);
@@ -81,6 +85,9 @@ class Worker {
   std::shared_ptr<const Snapshot> snapshot_;
   std::unordered_map<const Group*, Pool> pools_;
   std::unordered_map<const Fill*, std::shared_ptr<Fill>> fills_;
+  std::unordered_map<uint32_t, const SiteMetrics*> site_metrics_;  // by Site::id
+  // Of the limits of now; holding the rule keeps its address its own.
+  std::unordered_map<std::shared_ptr<const LimitRule>, LimitMetrics> limit_metrics_;
 };
 
 // The way in from one listener.

@@ -225,6 +225,21 @@ TEST_CASE("a pass through a shield tells the tier below no more than the shield 
   CHECK(client.field("breakwater-stale") == stale);
 }
 
+TEST_CASE("an answer without a position is unproved where it would be stored, and only there") {
+  ProxyRig rig({.shields = true});
+  ScriptedClient& error = rig.ask(0, "/error");
+  rig.wait_asked(0).end->say(
+      "HTTP/1.1 502 Bad Gateway\r\ncache-control: no-store\r\ncontent-length: 0\r\n\r\n");
+  rig.until_over(error);
+  CHECK(rig.metrics.tier_unproved.value() == 0);
+
+  ScriptedClient& client = rig.ask(0, "/a");
+  rig.wait_asked(1).end->say(ProxyRig::response("body"));
+  rig.until_over(client);
+  CHECK(rig.metrics.tier_unproved.value() == 1);
+  CHECK(client.field("cache-status").find("uncacheable:tier-unproved") != std::string::npos);
+}
+
 TEST_CASE("a request body waits while its shield failed and the origin's budget is full") {
   ProxyRig rig({.concurrency = 1, .shields = true});
   rig.policy->stores = false;
