@@ -254,6 +254,21 @@ bool is_field_value(std::string_view value) {
   return is_text(value) && trim_blanks(value).size() == value.size();
 }
 
+bool is_connection_field(FieldId id) {
+  switch (id) {
+    case FieldId::connection:
+    case FieldId::content_length:
+    case FieldId::http2_settings:
+    case FieldId::keep_alive:
+    case FieldId::proxy_connection:
+    case FieldId::transfer_encoding:
+    case FieldId::upgrade:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool may_be_trailer(FieldId id) {
   switch (id) {
     case FieldId::age:

@@ -160,6 +160,9 @@ std::string_view field_name(FieldId id);
 bool is_field_name(std::string_view name);
 // No control byte but tab, no outer blanks (RFC 9110 section 5.5).
 bool is_field_value(std::string_view value);
+// What a connection says of itself and of the framing, not the maker of a message: writers of
+// either version leave it out and say their own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2).
+bool is_connection_field(FieldId id);
 // Whether a field of that id may come as a trailer: not framing, routing, modifiers of a request,
 // authentication or control of a response (RFC 9110 section 6.5.1).
 bool may_be_trailer(FieldId id);

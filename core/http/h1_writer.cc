@@ -19,22 +19,6 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-// What the connection, not the message's maker, says.
-bool of_this_hop(FieldId id) {
-  switch (id) {
-    case FieldId::connection:
-    case FieldId::content_length:
-    case FieldId::http2_settings:
-    case FieldId::keep_alive:
-    case FieldId::proxy_connection:
-    case FieldId::transfer_encoding:
-    case FieldId::upgrade:
-      return true;
-    default:
-      return false;
-  }
-}
-
 void append_length(std::string& out, uint64_t length) {
   out.append("content-length: ");
   append_number(out, length);
@@ -58,7 +42,7 @@ bool append_request_head(std::string& out, const RequestHead& head, bool close) 
   out.append(" HTTP/1.1\r\nhost: ").append(head.authority).append("\r\n");
   bool te = false;
   for (Field field : head.fields) {
-    if (of_this_hop(field.id) || field.id == FieldId::host) continue;
+    if (is_connection_field(field.id) || field.id == FieldId::host) continue;
     te = te || field.id == FieldId::te;
     append_field(out, field.name, field.value);
   }
@@ -83,7 +67,7 @@ void append_response_head(std::string& out, const ResponseHead& head, H1Framing 
   append_status_line(out, head.status);
   bool dated = false;
   for (Field field : head.fields) {
-    if (of_this_hop(field.id)) continue;
+    if (is_connection_field(field.id)) continue;
     dated = dated || field.id == FieldId::date;
     append_field(out, field.name, field.value);
   }
@@ -97,7 +81,7 @@ void append_response_head(std::string& out, const ResponseHead& head, H1Framing 
 void append_informational(std::string& out, int status, const FieldList& fields) {
   append_status_line(out, status);
   for (Field field : fields) {
-    if (!of_this_hop(field.id)) append_field(out, field.name, field.value);
+    if (!is_connection_field(field.id)) append_field(out, field.name, field.value);
   }
   out.append("\r\n");
 }

@@ -176,7 +176,7 @@ bool H2ClientStream::make_head() {
   out_head_.add(":authority", head.authority);
   if (!connect) out_head_.add(":path", head.target);
   for (Field field : head.fields) {
-    if (h2_of_this_hop(field.id) || field.id == FieldId::host) continue;
+    if (is_connection_field(field.id) || field.id == FieldId::host) continue;
     if (!is_field_name(field.name) || !is_text(field.value)) continue;
     // RFC 9113 section 8.2.2: no other value of TE.
     if (field.id == FieldId::te && !equals_ignoring_case(field.value, "trailers")) continue;

@@ -226,7 +226,8 @@ void H2ServerStream::send_informational(int status, const FieldList& fields) {
   FieldList list;
   add_number(list, ":status", static_cast<uint64_t>(status));
   for (Field field : fields) {
-    if (!h2_of_this_hop(field.id) && is_field_name(field.name) && is_field_value(field.value)) {
+    if (!is_connection_field(field.id) && is_field_name(field.name) &&
+        is_field_value(field.value)) {
       list.add(field.name, field.value);
     }
   }
@@ -241,7 +242,7 @@ void H2ServerStream::put_head(const ResponseHead& head) {
   add_number(out_head_, ":status", static_cast<uint64_t>(head.status));
   bool dated = false;
   for (Field field : head.fields) {
-    if (h2_of_this_hop(field.id)) continue;
+    if (is_connection_field(field.id)) continue;
     if (!is_field_name(field.name) || !is_text(field.value)) continue;
     dated = dated || field.id == FieldId::date;
     out_head_.add(field.name, field.value);

@@ -19,21 +19,6 @@ constexpr int kRounds = 32;
 
 }  // namespace
 
-bool h2_of_this_hop(FieldId id) {
-  switch (id) {
-    case FieldId::connection:
-    case FieldId::content_length:
-    case FieldId::http2_settings:
-    case FieldId::keep_alive:
-    case FieldId::proxy_connection:
-    case FieldId::transfer_encoding:
-    case FieldId::upgrade:
-      return true;
-    default:
-      return false;
-  }
-}
-
 H2Session::H2Session(net::Loop& loop, net::Connection& connection, Owner& owner,
                      const H2Limits& limits)
     : loop_(loop),

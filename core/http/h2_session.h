@@ -151,7 +151,4 @@ class H2Session {
   uint32_t floods_[static_cast<size_t>(Flood::count)] = {};
 };
 
-// What no message of HTTP/2 carries (RFC 9113 section 8.2.2), and what the framing tells.
-bool h2_of_this_hop(FieldId id);
-
 }  // namespace bw::http

@@ -36,7 +36,7 @@ void H2Stream::queue_end(const FieldList* trailers) {
   if (queued_ == 0) last_out_ = session_->loop().now();
   if (trailers != nullptr) {
     for (Field field : *trailers) {
-      if (h2_of_this_hop(field.id) || !may_be_trailer(field.id)) continue;
+      if (is_connection_field(field.id) || !may_be_trailer(field.id)) continue;
       if (is_field_name(field.name) && is_field_value(field.value)) {
         trailers_.add(field.name, field.value);
       }
