@@ -1,20 +1,18 @@
 #include "cli/service_call.h"
 
-#include <netdb.h>
-
-#include <fstream>
 #include <memory>
 #include <vector>
 
+#include "core/base/token_file.h"
 #include "core/http/client.h"
 #include "core/http/target.h"
+#include "core/net/name_lookup.h"
 #include "core/net/tls.h"
 
 namespace bw::cli {
 namespace {
 
 constexpr Duration kConnect = std::chrono::seconds(5);
-constexpr size_t kMaxTokenLine = 4096;
 
 // Collects one answer and ends the loop.
 class Collector final : public http::ClientHandler {
@@ -41,42 +39,16 @@ class Collector final : public http::ClientHandler {
   net::Loop& loop_;
 };
 
-// The first line of a token file, or an error told in `why`.
-std::optional<std::string> read_token(const std::string& file, std::string* why) {
-  std::ifstream in(file);
-  std::string line;
-  if (!in || !std::getline(in, line) || line.size() > kMaxTokenLine) {
-    *why = file + ": no token could be read from it";
-    return std::nullopt;
-  }
-  while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-  if (!http::is_field_value(line) || line.empty()) {
-    *why = file + ": its first line is no token";
-    return std::nullopt;
-  }
-  return line;
-}
-
 std::vector<net::Address> addresses_of(const ServicePlace& place, std::string* why) {
   if (!place.path.empty()) {
     if (const auto path = net::Address::parse("unix:" + place.path)) return {*path};
     *why = place.path + ": no path of a socket";
     return {};
   }
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const std::string port = std::to_string(place.port);
-  const int code = ::getaddrinfo(place.host.c_str(), port.c_str(), &hints, &found);
   std::vector<net::Address> addresses;
-  if (code != 0) {
-    *why = place.host + ": " + ::gai_strerror(code);
-    return addresses;
+  for (const net::Ip& ip : net::look_up_name(place.host, why)) {
+    addresses.emplace_back(ip, place.port);
   }
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    addresses.push_back(net::Address::from_sockaddr(one->ai_addr));
-  }
-  ::freeaddrinfo(found);
   return addresses;
 }
 
@@ -125,7 +97,7 @@ Result<ServiceAnswer> call_service(const ServiceAccess& access, const ServiceReq
   head.fields.add("user-agent", "breakwater");
   head.fields.add("accept", "application/json");
   if (!access.token_file.empty()) {
-    const std::optional<std::string> token = read_token(access.token_file, why);
+    const std::optional<std::string> token = read_token_file(access.token_file, why);
     if (!token) return Error{.kind = Error::Kind::io, .text = "a token file"};
     head.fields.add("authorization", "Bearer " + *token);
   }

@@ -2,9 +2,9 @@
 
 #include <sys/stat.h>
 
-#include <fstream>
 #include <utility>
 
+#include "core/base/token_file.h"
 #include "geo/check.h"
 
 namespace bw::geo {
@@ -54,11 +54,12 @@ std::shared_ptr<const Loaded> load_world(const GeodnsOptions& options,
     secrets = std::move(*read);
   }
   if (settings->admin && !settings->admin->token_file.empty()) {
-    std::ifstream in(settings->admin->token_file);
-    if (!std::getline(in, loaded->admin_token) || loaded->admin_token.empty()) {
-      *why = settings->admin->token_file + ": holds no token";
+    std::optional<std::string> token = read_token_file(settings->admin->token_file, why);
+    if (!token) {
+      *why = "admin.token_file: " + *why;
       return nullptr;
     }
+    loaded->admin_token = std::move(*token);
   }
   const auto locator = open_database(*settings, why);
   if (!locator) return nullptr;

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 
 #include "core/base/log.h"
+#include "core/base/token_file.h"
 #include "core/http/server.h"
 #include "core/net/listener.h"
 #include "core/net/privileges.h"
@@ -36,13 +36,12 @@ std::vector<Token> read_tokens(const PurgedSettings& settings, std::string* why)
     }
     std::optional<Sha256> hash;
     if (from.hash.empty()) {
-      std::ifstream in(from.token_file);
-      std::string line;
-      if (std::getline(in, line)) hash = hash_token_file(line);
-      if (!hash) {
-        *why = "token_file: " + from.token_file + ": cannot be read, or its first line is empty";
+      const std::optional<std::string> secret = read_token_file(from.token_file, why);
+      if (!secret) {
+        *why = "token.token_file: " + *why;
         continue;
       }
+      hash = sha256(*secret);
     } else {
       hash = parse_token_hash(from.hash);
     }
@@ -163,11 +162,12 @@ bool Program::start(std::string* why) {
 bool Program::open_admin(std::string* why) {
   if (!settings_.admin) return true;
   if (!settings_.admin->token_file.empty()) {
-    std::ifstream in(settings_.admin->token_file);
-    if (!std::getline(in, admin_token_) || admin_token_.empty()) {
-      *why = "admin.token_file: " + settings_.admin->token_file + ": cannot be read, or is empty";
+    std::optional<std::string> token = read_token_file(settings_.admin->token_file, why);
+    if (!token) {
+      *why = "admin.token_file: " + *why;
       return false;
     }
+    admin_token_ = std::move(*token);
   }
   admin_api_ = std::make_unique<http::EndpointService>(
       [this](http::EndpointRequest request, http::Reply reply) {

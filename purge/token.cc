@@ -74,10 +74,4 @@ std::optional<Sha256> parse_token_hash(std::string_view text) {
   return hash;
 }
 
-std::optional<Sha256> hash_token_file(std::string_view content) {
-  const std::string_view secret = trim(content.substr(0, content.find('\n')));
-  if (secret.empty()) return std::nullopt;
-  return sha256(secret);
-}
-
 }  // namespace bw::purge

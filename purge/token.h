@@ -1,6 +1,6 @@
 // Who may do what: tokens, compared by their hash, with scopes and sites.
 //
-// Pure, but for the reading of files, which TokenTable's owner does on an executor.
+// Pure. See: core/base/token_file.h for the files.
 #pragma once
 
 #include <array>
@@ -44,7 +44,5 @@ struct Token {
 const Token* find_token(const std::vector<Token>& tokens, std::string_view authorization);
 // `sha256:HEX`.
 std::optional<Sha256> parse_token_hash(std::string_view text);
-// The secret of a token file: its first line without blanks around it; nullopt when empty.
-std::optional<Sha256> hash_token_file(std::string_view content);
 
 }  // namespace bw::purge

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 #include <thread>
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/token_file.h"
 #include "core/net/privileges.h"
 #include "edge/node/admin.h"
 #include "edge/node/setting_rules.h"
@@ -20,17 +20,6 @@ namespace {
 
 constexpr Duration kLookUpAgain = std::chrono::seconds(30);
 constexpr Duration kDrainLook = std::chrono::milliseconds(20);
-
-std::string first_line(const std::string& path, std::string* why) {
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line) || line.empty()) {
-    *why = path + ": cannot be read, or its first line is empty";
-    return {};
-  }
-  while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
-  return line;
-}
 
 std::string host_name() {
   char name[256] = {};
@@ -151,11 +140,12 @@ bool Node::open_admin(std::string* why) {
   BW_CHECK(address.ok());
   std::string token;
   if (!settings_.admin->token_file.empty()) {
-    token = first_line(settings_.admin->token_file, why);
-    if (token.empty()) {
+    std::optional<std::string> read = read_token_file(settings_.admin->token_file, why);
+    if (!read) {
       *why = "admin.token_file: " + *why;
       return false;
     }
+    token = std::move(*read);
   }
   Result<net::ListenSocket> opened = net::open_listen_socket(*address, false, why);
   if (!opened.ok()) return false;
@@ -208,11 +198,12 @@ bool Node::open_control(std::string* why) {
                                                     .metrics = proxy_metrics_});
   if (settings_.tier) {
     if (!settings_.tier->token_file.empty()) {
-      parts_->tier_token = first_line(settings_.tier->token_file, why);
-      if (parts_->tier_token.empty()) {
+      std::optional<std::string> token = read_token_file(settings_.tier->token_file, why);
+      if (!token) {
         *why = "tier.token_file: " + *why;
         return false;
       }
+      parts_->tier_token = std::move(*token);
     }
     parts_->tier_by_certificate = !settings_.tier->client_ca.empty();
   }

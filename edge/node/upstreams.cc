@@ -1,33 +1,12 @@
 #include "edge/node/upstreams.h"
 
-#include <netdb.h>
-
 #include "core/base/check.h"
-#include "core/base/executor.h"
 #include "core/base/log.h"
+#include "core/net/name_lookup.h"
 #include "edge/node/setting_rules.h"
 
 namespace bw::edge {
 namespace {
-
-std::vector<net::Address> look_up(const std::string& host, uint16_t port) {
-  std::vector<net::Address> found;
-  if (const Result<net::Ip> ip = net::Ip::parse(host); ip.ok()) {
-    found.emplace_back(*ip, port);
-    return found;
-  }
-  BW_CHECK(thread_may_block());
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, &hints, &list) != 0) return found;
-  for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
-    found.emplace_back(net::Address::from_sockaddr(one->ai_addr).ip(), port);
-  }
-  ::freeaddrinfo(list);
-  return found;
-}
 
 std::shared_ptr<net::TlsContext> client_tls(const net::TlsClientOptions& options,
                                             const std::string& key, Diagnostics& diagnostics) {
@@ -65,13 +44,12 @@ GroupSettings group_settings(const UpstreamPlan& plan) {
 std::vector<MemberSettings> Upstreams::members_of(const std::vector<Written>& written, bool log) {
   std::vector<MemberSettings> members;
   for (const Written& one : written) {
-    const std::vector<net::Address> addresses = look_up(one.host, one.port);
-    if (addresses.empty() && log) {
-      log::warning("upstream " + one.host + ": the name has no address now");
-    }
-    for (const net::Address& address : addresses) {
+    std::string why;
+    const std::vector<net::Ip> found = net::look_up_name(one.host, &why);
+    if (found.empty() && log) log::warning("upstream " + why);
+    for (const net::Ip& ip : found) {
       members.push_back(one.member);
-      members.back().target.address = address;
+      members.back().target.address = net::Address(ip, one.port);
     }
   }
   return members;

@@ -1,10 +1,9 @@
 #include "purge/client/service_link.h"
 
-#include <netdb.h>
-
 #include <charconv>
-#include <fstream>
 
+#include "core/base/token_file.h"
+#include "core/net/name_lookup.h"
 #include "core/net/tls.h"
 
 namespace bw::purge {
@@ -15,18 +14,6 @@ Error unresolved() {
           .side = Error::Side::upstream,
           .retry = Error::Retry::yes,
           .text = "the purge service's name has no address"};
-}
-
-// Blocks: on the executor only.
-Result<net::Ip> look_up(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, &hints, &list) != 0) return unresolved();
-  const net::Ip ip = net::Address::from_sockaddr(list->ai_addr).ip();
-  ::freeaddrinfo(list);
-  return ip;
 }
 
 }  // namespace
@@ -91,15 +78,12 @@ Result<std::shared_ptr<ServiceLink>> ServiceLink::make(const ServiceLinkOptions&
   link->authority_ = url->authority;
   link->https_ = url->https;
   if (!options.token_file.empty()) {
-    std::ifstream in(options.token_file);
-    std::string line;
-    if (!std::getline(in, line)) line.clear();
-    const size_t first = line.find_first_not_of(" \t\r");
-    if (first == std::string::npos) {
-      *why = "token_file: " + options.token_file + ": cannot be read, or its first line is empty";
+    std::optional<std::string> token = read_token_file(options.token_file, why);
+    if (!token) {
+      *why = "token_file: " + *why;
       return refused;
     }
-    link->token_ = line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
+    link->token_ = std::move(*token);
   }
   if (url->https) {
     net::TlsClientOptions tls;
@@ -150,8 +134,10 @@ void ServiceLink::resolve(net::Loop& loop, Executor* executor,
     return;
   }
   const Status queued = executor->submit([host = host_, target_at, later] {
-    const Result<net::Ip> ip = look_up(host);
-    later(ip.ok() ? Result<http::Target>(target_at(*ip)) : Result<http::Target>(ip.error()));
+    std::string why;
+    const std::vector<net::Ip> found = net::look_up_name(host, &why);
+    later(found.empty() ? Result<http::Target>(unresolved())
+                        : Result<http::Target>(target_at(found.front())));
   });
   if (!queued.ok()) later(queued.error());
 }

@@ -71,7 +71,7 @@ TEST_CASE("token new: the secret hashes to the table that is printed") {
   const std::string secret = "bw_" + between(shown.out, "# bw_", "\n");
   const auto hash = purge::parse_token_hash(between(shown.out, "hash = \"", "\""));
   REQUIRE(hash);
-  CHECK((purge::hash_token_file(secret + "\n") == hash));
+  CHECK((sha256(secret) == hash));
   CHECK(shown.out.find("name = \"ci\"\n") != std::string::npos);
   CHECK(shown.out.find("sites = [\"shop\"]\nscopes = [\"read\"]\n") != std::string::npos);
   CHECK(run_token_new({}, random).out != run_token_new({}, random).out);

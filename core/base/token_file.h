@@ -1,0 +1,15 @@
+// The secret that a token file holds: its first line, without blanks around it.
+//
+// Blocks: reads the file. Bounds: a line of 4 KiB. One reading for whoever shows a token and
+// whoever checks it, so that a blank at the line's end can't make two tokens of one file.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace bw {
+
+// Visible ASCII, at least one byte; nullopt: `why` receives a line for people that names the file.
+std::optional<std::string> read_token_file(const std::string& path, std::string* why);
+
+}  // namespace bw
