@@ -19,7 +19,7 @@ ALLOWED = {
     "core/kv": {"core/base"},
     "geo/locate": {"core/base", "core/net"},
     "purge/client": {"core/base", "core/http", "core/net", "core/text"},
-    "edge/cache": {"core/base", "core/http", "core/kv"},
+    "edge/cache": {"core/base", "core/http", "core/kv", "purge/client"},
     "edge/guard": {"core/base", "core/http", "core/net"},
     "edge/upstream": {"core/base", "core/http", "core/net"},
     "edge/proxy": {"core/base", "core/http", "core/net", "edge/cache", "edge/guard",
