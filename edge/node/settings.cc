@@ -128,6 +128,12 @@ void LimitsSettings::declare(SettingGroup& g) {
 
 void LogSettings::declare(SettingGroup& g) {
   g.text("access", &access, "stdout, off, or a file (reopened on SIGUSR1)");
+  g.place(&file, &line);
+  g.then([this] {
+    const size_t slash = file.rfind('/');
+    const bool is_path = access != "stdout" && access != "off" && !access.starts_with('/');
+    if (is_path && slash != std::string::npos) access = file.substr(0, slash + 1) + access;
+  });
   g.word("format", &format, {"json", "combined"}, "of the access log");
   g.word("level", &level, {"debug", "info", "warning", "error"}, "of the process log on stderr");
   g.word("client_address", &client_address, {"full", "truncated", "none"},

@@ -132,6 +132,8 @@ struct LogSettings {
   Format format = Format::json;
   Level level = Level::info;
   ClientAddress client_address = ClientAddress::full;
+  std::string file;  // where it stands: a relative path starts there
+  uint32_t line = 0;
   void declare(SettingGroup& g);
 };
 

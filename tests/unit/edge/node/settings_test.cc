@@ -43,6 +43,19 @@ TEST_CASE("edge settings: the smallest file, and the defaults it leaves") {
   CHECK(s.sites[0].upstream_of("default").first_byte_timeout == 15s);
 }
 
+TEST_CASE("edge settings: a relative access log starts at the file") {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"a.log", "conf/a.log"}, {"/var/a.log", "/var/a.log"}, {"stdout", "stdout"}, {"off", "off"}};
+  for (const auto& [written, meant] : rows) {
+    Diagnostics diagnostics;
+    EdgeSettings s;
+    const std::string text = std::string(kSmall) + "\n[log]\naccess = \"" + written + "\"\n";
+    REQUIRE(read_settings(*text::parse_toml(text, "conf/e.toml", diagnostics), "conf/e.toml", s,
+                          diagnostics));
+    CHECK(s.log.access == meant);
+  }
+}
+
 TEST_CASE("edge settings: rules that join several keys") {
   struct Row {
     std::string more;
