@@ -65,7 +65,9 @@ Result<net::Address> Worker::open(const net::Address& address, bool reuse_port, 
     const Result<net::ListenSocket> tcp = net::open_listen_socket(address, reuse_port, why);
     if (!tcp) return tcp.error();
     auto port = std::make_unique<Port>(*this, tcp->fd);
-    const Status udp = port->bind_udp(tcp->address, reuse_port, why);
+    // What the supervisor handed over has a UDP socket of the same name.
+    const bool handed = address.family() == net::Address::Family::descriptor;
+    const Status udp = port->bind_udp(handed ? address : tcp->address, reuse_port, why);
     if (udp.ok()) {
       ports_.push_back(std::move(port));
       return tcp->address;
