@@ -27,6 +27,7 @@ class H1ServerStream final : public ServerStream {
   net::Loop& loop() const override;
   void send_informational(int status, const FieldList& fields) override;
   void send_head(const ResponseHead& head) override;
+  void send_prepared(const PreparedHead& head, std::span<const Field> more) override;
   void send_body(Slice piece) override;
   void finish(const FieldList* trailers) override;
   void abort(Error error) override;
@@ -44,6 +45,8 @@ class H1ServerStream final : public ServerStream {
   void reuse(H1ServerConnection& connection);
   void reset();
   bool output_open() const { return !ended_ && !finished_; }
+  // What Connection says of a response with this status and length; its framing is set.
+  std::string_view begin_response(int status, std::optional<uint64_t> content_length);
 
   H1ServerConnection* connection_ = nullptr;
   std::unique_ptr<StreamHandler> handler_;

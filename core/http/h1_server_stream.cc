@@ -68,17 +68,17 @@ void H1ServerStream::send_informational(int status, const FieldList& fields) {
   connection_->queue_text(text);
 }
 
-void H1ServerStream::send_head(const ResponseHead& head) {
-  if (!output_open() || head_sent_) return;
+std::string_view H1ServerStream::begin_response(int status,
+                                                std::optional<uint64_t> content_length) {
   head_sent_ = true;
   // Whether the expected body still comes can't be told after this.
   if (continue_awaited_ || connection_->draining_ || connection_->client_ended_) keep_ = false;
-  has_body_ = response_has_body(head_.method, head.status);
-  promised_ = head.content_length.value_or(0);
+  has_body_ = response_has_body(head_.method, status);
+  promised_ = content_length.value_or(0);
   if (!has_body_) {
-    const bool told = head.content_length && head.status != 204 && head_.method != "CONNECT";
+    const bool told = content_length && status != 204 && head_.method != "CONNECT";
     framing_ = told ? H1Framing::length : H1Framing::none;
-  } else if (head.content_length) {
+  } else if (content_length) {
     framing_ = H1Framing::length;
   } else if (head_.version == Version::http11) {
     framing_ = H1Framing::chunked;
@@ -86,12 +86,26 @@ void H1ServerStream::send_head(const ResponseHead& head) {
     framing_ = H1Framing::until_close;
     keep_ = false;
   }
-  const std::string_view connection = !keep_                             ? "close"
-                                      : head_.version == Version::http10 ? "keep-alive"
-                                                                         : "";
+  if (!keep_) return "close";
+  return head_.version == Version::http10 ? "keep-alive" : "";
+}
+
+void H1ServerStream::send_head(const ResponseHead& head) {
+  if (!output_open() || head_sent_) return;
+  const std::string_view connection = begin_response(head.status, head.content_length);
   thread_local std::string text;
   text.clear();
   append_response_head(text, head, framing_, promised_, connection, date_now(loop()));
+  connection_->queue_text(text);
+}
+
+void H1ServerStream::send_prepared(const PreparedHead& head, std::span<const Field> more) {
+  if (!output_open() || head_sent_) return;
+  const std::string_view connection = begin_response(head.status(), head.content_length());
+  thread_local std::string text;
+  text.clear();
+  append_prepared_head(text, head, more, framing_, promised_, connection,
+                       head.dated() ? std::string_view() : date_now(loop()));
   connection_->queue_text(text);
 }
 

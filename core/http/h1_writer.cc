@@ -26,6 +26,10 @@ void append_length(std::string& out, uint64_t length) {
 }
 
 void append_status_line(std::string& out, int status) {
+  if (status == 200) {
+    out.append("HTTP/1.1 200 OK\r\n");
+    return;
+  }
   out.append("HTTP/1.1 ");
   append_number(out, static_cast<uint64_t>(status));
   out.append(" ").append(reason_phrase(status)).append("\r\n");
@@ -76,6 +80,22 @@ void append_response_head(std::string& out, const ResponseHead& head, H1Framing 
   if (framing == H1Framing::chunked) out.append("transfer-encoding: chunked\r\n");
   if (!connection.empty()) append_field(out, "connection", connection);
   out.append("\r\n");
+}
+
+void append_prepared_head(std::string& out, const PreparedHead& head, std::span<const Field> more,
+                          H1Framing framing, uint64_t length, std::string_view connection,
+                          std::string_view date) {
+  const auto line = [&out](std::string_view name, std::string_view value) {
+    out.append(name).append(": ", 2).append(value).append("\r\n", 2);
+  };
+  append_status_line(out, head.status());
+  out.append(head.lines());
+  for (const Field& field : more) line(field.name, field.value);
+  if (!head.dated() && !date.empty()) line("date", date);
+  if (framing == H1Framing::length) append_length(out, length);
+  if (framing == H1Framing::chunked) line("transfer-encoding", "chunked");
+  if (!connection.empty()) line("connection", connection);
+  out.append("\r\n", 2);
 }
 
 void append_informational(std::string& out, int status, const FieldList& fields) {

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "core/http/message.h"
+#include "core/http/prepared_head.h"
 
 namespace bw::http {
 
@@ -22,6 +24,10 @@ bool append_request_head(std::string& out, const RequestHead& head, bool close);
 // used when head has none. Fields of framing and connection in `head` are left out.
 void append_response_head(std::string& out, const ResponseHead& head, H1Framing framing,
                           uint64_t length, std::string_view connection, std::string_view date);
+// The same of a prepared head and `more` fields, which aren't looked at again.
+void append_prepared_head(std::string& out, const PreparedHead& head, std::span<const Field> more,
+                          H1Framing framing, uint64_t length, std::string_view connection,
+                          std::string_view date);
 // "HTTP/1.1 100 Continue" and the like.
 void append_informational(std::string& out, int status, const FieldList& fields);
 

@@ -11,11 +11,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "core/base/result.h"
 #include "core/base/slice.h"
 #include "core/http/message.h"
+#include "core/http/prepared_head.h"
 #include "core/net/address.h"
 #include "core/net/connection.h"
 #include "core/net/loop.h"
@@ -64,6 +66,8 @@ class ServerStream {
   // Keep-Alive are the connection's business and dropped from `head`. Date is added when it's
   // missing. For HEAD, 204 and 304 nothing but finish() may follow.
   virtual void send_head(const ResponseHead& head) = 0;
+  // The same of a head that was prepared once; `more`: what only this answer says, well formed.
+  virtual void send_prepared(const PreparedHead& head, std::span<const Field> more);
   virtual void send_body(Slice piece) = 0;
   // The response is whole. Bytes short of a promised Content-Length turn it into abort().
   virtual void finish(const FieldList* trailers = nullptr) = 0;
