@@ -77,7 +77,8 @@ class FillReader;
 
 class Fill final : public std::enable_shared_from_this<Fill>, public FetchEvents {
  public:
-  static constexpr uint64_t kWindow = 1 << 20;
+  // With what waits in a slow reader's connection (Connection::kHighWater) below 1 MiB a reader.
+  static constexpr uint64_t kWindow = 512 << 10;
 
   Fill(Worker& home, FillPlan plan);
   ~Fill() override;
