@@ -5,7 +5,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "core/base/executor.h"
@@ -17,7 +16,7 @@ class StateFile {
  public:
   // In `folder`, made when it's missing.
   StateFile(net::Loop& loop, Executor& executor, std::string folder);
-  // Empty when there is none.
+  // Empty when there is none, or none that can be read (which is logged).
   std::string load() const;
   void save(std::string text);
 

@@ -14,9 +14,7 @@ namespace bw::purge {
 namespace {
 
 Error storage_error(std::string_view text) {
-  Error error = errno_error(errno, text, Error::Side::storage);
-  if (error.code == ENOSPC || error.code == EDQUOT) error.kind = Error::Kind::no_space;
-  return error;
+  return errno_error(errno, text, Error::Side::storage);
 }
 
 class PosixLogFile final : public LogFile {

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/file.h"
 #include "core/base/log.h"
-#include "purge/registry_file.h"
 #include "purge/service.h"
 
 namespace bw::purge {
@@ -128,7 +128,7 @@ void Service::keep_registry() {
   };
   const Status queued = parts_.executor.submit(
       [loop = &parts_.loop, kept, file = parts_.registry_file, text = parts_.registry.encode()] {
-        const Status written = write_registry_file(file, text);
+        const Status written = replace_file(file, text, 0640);
         loop->post([kept, written] { kept(written); });
       });
   if (!queued.ok()) kept(queued);

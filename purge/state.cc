@@ -1,12 +1,16 @@
 #include "purge/state.h"
 
-#include <fstream>
-#include <sstream>
 #include <utility>
 
+#include "core/base/file.h"
 #include "core/base/log.h"
 
 namespace bw::purge {
+namespace {
+
+constexpr size_t kMaxRegistry = 64 << 20;
+
+}  // namespace
 
 std::string registry_file(const std::string& folder) { return folder + "/nodes.json"; }
 
@@ -22,13 +26,16 @@ Result<std::unique_ptr<LogStore>> open_state(std::unique_ptr<LogFile> file,
     log::warning("a purge that was never acknowledged was cut off the log's end");
   }
   log.add(std::move(opened->records));
-  if (std::ifstream in(registry_file(folder)); in) {
-    std::stringstream text;
-    text << in.rdbuf();
-    if (const Status known = nodes.decode(text.str(), clock.mono()); !known.ok()) {
+  // Nodes that aren't remembered aren't waited for: only a file that was never there is none.
+  const Result<std::string> known = read_file(registry_file(folder), kMaxRegistry);
+  if (known.ok()) {
+    if (const Status decoded = nodes.decode(*known, clock.mono()); !decoded.ok()) {
       *why = registry_file(folder) + ": is damaged; remove it to begin without nodes";
-      return known.error();
+      return decoded.error();
     }
+  } else if (known.error().kind != Error::Kind::not_found) {
+    *why = registry_file(folder) + ": " + describe(known.error());
+    return known.error();
   }
   // Each life of the service is an epoch; on the same store nothing acknowledged can be missing.
   const uint32_t epoch = opened->store->end().position.epoch() + 1;

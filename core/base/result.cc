@@ -1,5 +1,6 @@
 #include "core/base/result.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace bw {
@@ -48,7 +49,7 @@ std::string describe(const Error& error) {
     line += ", code ";
     line += std::to_string(error.code);
     if (error.kind == Error::Kind::io || error.kind == Error::Kind::no_space ||
-        error.kind == Error::Kind::unreachable) {
+        error.kind == Error::Kind::unreachable || error.kind == Error::Kind::not_found) {
       line += ": ";
       line += std::strerror(error.code);
     }
@@ -58,7 +59,11 @@ std::string describe(const Error& error) {
 }
 
 Error errno_error(int code, std::string_view text, Error::Side side) {
-  return Error{.kind = Error::Kind::io, .side = side, .code = code, .text = text};
+  const bool full = code == ENOSPC || code == EDQUOT;
+  return Error{.kind = full ? Error::Kind::no_space : Error::Kind::io,
+               .side = side,
+               .code = code,
+               .text = text};
 }
 
 }  // namespace bw

@@ -52,7 +52,7 @@ static_assert(sizeof(Error) == 24);
 std::string_view to_text(Error::Kind kind);
 // `text (kind, code N: strerror)`: one line for a log or a person.
 std::string describe(const Error& error);
-// An Error of kind io on side `side` from errno `code`.
+// An Error from errno `code`: no_space when a disk or a quota is full, else io.
 Error errno_error(int code, std::string_view text, Error::Side side = Error::Side::self);
 
 template <typename T>

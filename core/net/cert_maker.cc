@@ -1,17 +1,14 @@
 #include "core/net/cert_maker.h"
 
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <memory>
 
+#include "core/base/file.h"
 #include "core/net/address.h"
 
 namespace bw::net {
@@ -97,27 +94,6 @@ bool plain_name(std::string_view name) {
   return true;
 }
 
-// The whole file or none of it: whoever watches the path never sees a half.
-Status write_file(const std::string& path, const std::string& text, mode_t mode) {
-  const std::string draft = path + ".new";
-  ::unlink(draft.c_str());  // a left-over may have another mode
-  const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (fd < 0) return errno_error(errno, "cannot write a certificate file");
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    done += static_cast<size_t>(n);
-  }
-  int code = done < text.size() ? errno : 0;
-  if (::close(fd) != 0 && code == 0) code = errno;
-  if (code == 0 && ::rename(draft.c_str(), path.c_str()) != 0) code = errno;
-  if (code == 0) return {};
-  ::unlink(draft.c_str());
-  return errno_error(code, "cannot write a certificate file");
-}
-
 }  // namespace
 
 Result<MadeCertificate> make_ca(std::string_view name, int days) {
@@ -178,8 +154,8 @@ Result<MadeCertificate> make_certificate(const MadeCertificate& ca,
 Status write_certificate(const MadeCertificate& made, const std::string& cert_file,
                          const std::string& key_file) {
   // The key first: whoever reloads on the certificate finds its key in place.
-  if (Status s = write_file(key_file, made.key_pem, 0600); !s.ok()) return s;
-  return write_file(cert_file, made.cert_pem, 0644);
+  if (Status s = replace_file(key_file, made.key_pem, 0600); !s.ok()) return s;
+  return replace_file(cert_file, made.cert_pem);
 }
 
 }  // namespace bw::net

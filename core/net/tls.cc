@@ -1,19 +1,18 @@
 #include "core/net/tls.h"
 
-#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "core/base/digest.h"
+#include "core/base/file.h"
 #include "core/net/address.h"
 #include "core/net/tls_context.h"
 
@@ -42,29 +41,16 @@ std::string first_reason() {
   return reason;
 }
 
-// A file of at most 1 MiB; OpenSSL's own readers do not say why a file cannot be opened.
-Result<std::string> read_file(const std::string& path, std::string_view what, std::string* why) {
-  const auto failed = [&](int code) {
-    return say(why, code == ENOENT ? Error::Kind::not_found : Error::Kind::io,
-               "cannot read " + std::string(what) + " " + path + ": " + std::strerror(code), code);
-  };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return failed(errno);
-  std::string text;
-  char block[16 * 1024];
-  for (;;) {
-    const ssize_t n = ::read(fd, block, sizeof block);
-    if (n < 0 && errno == EINTR) continue;
-    const int code = errno;
-    if (n <= 0) ::close(fd);
-    if (n < 0) return failed(code);
-    if (n == 0) return text;
-    text.append(block, static_cast<size_t>(n));
-    if (text.size() > kMaxFile) {
-      ::close(fd);
-      return say(why, Error::Kind::too_large, std::string(what) + " " + path + " is over 1 MiB");
-    }
-  }
+// OpenSSL's own readers do not say why a file cannot be opened.
+Result<std::string> read_named(const std::string& path, std::string_view what, std::string* why) {
+  Result<std::string> text = read_file(path, kMaxFile);
+  if (text.ok()) return text;
+  const Error& error = text.error();
+  const std::string reason = error.kind == Error::Kind::too_large
+                                 ? std::string("it is over 1 MiB")
+                                 : std::string(std::strerror(error.code));
+  return say(why, error.kind, "cannot read " + std::string(what) + " " + path + ": " + reason,
+             error.code);
 }
 
 Result<std::string> encode_alpn(const std::vector<std::string>& names, std::string* why) {
@@ -98,10 +84,10 @@ SslContextPtr make_context(const SSL_METHOD* method, int min_version) {
 Status load_pair(SSL_CTX* context, const std::string& cert, const std::string& key,
                  std::string* why) {
   ERR_clear_error();
-  if (Result<std::string> text = read_file(cert, "certificate", why); !text.ok()) {
+  if (Result<std::string> text = read_named(cert, "certificate", why); !text.ok()) {
     return text.error();
   }
-  if (Result<std::string> text = read_file(key, "key", why); !text.ok()) return text.error();
+  if (Result<std::string> text = read_named(key, "key", why); !text.ok()) return text.error();
   if (SSL_CTX_use_certificate_chain_file(context, cert.c_str()) != 1) {
     return say(why, Error::Kind::malformed,
                "certificate " + cert + " is not usable: " + first_reason());
@@ -120,14 +106,14 @@ Status load_pair(SSL_CTX* context, const std::string& cert, const std::string& k
 }
 
 Status load_trust(SSL_CTX* context, const std::string& ca, std::string* why) {
-  if (Result<std::string> text = read_file(ca, "CA", why); !text.ok()) return text.error();
+  if (Result<std::string> text = read_named(ca, "CA", why); !text.ok()) return text.error();
   ERR_clear_error();
   if (SSL_CTX_load_verify_file(context, ca.c_str()) == 1) return {};
   return say(why, Error::Kind::malformed, "CA " + ca + " is not usable: " + first_reason());
 }
 
 Result<std::string> load_ocsp(const std::string& path, std::string* why) {
-  Result<std::string> der = read_file(path, "OCSP response", why);
+  Result<std::string> der = read_named(path, "OCSP response", why);
   if (!der.ok()) return der;
   const auto* at = reinterpret_cast<const unsigned char*>(der->data());
   OCSP_RESPONSE* response = d2i_OCSP_RESPONSE(nullptr, &at, static_cast<long>(der->size()));
@@ -329,7 +315,7 @@ Result<std::shared_ptr<TlsContext>> make_server_tls(const TlsServerOptions& opti
   const int min_version = options.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
   TicketKeys tickets = TicketKeys::of_process();
   if (!options.ticket_keys_file.empty()) {
-    Result<std::string> text = read_file(options.ticket_keys_file, "ticket keys", why);
+    Result<std::string> text = read_named(options.ticket_keys_file, "ticket keys", why);
     if (!text.ok()) return text.error();
     std::string line;
     Result<TicketKeys> parsed = TicketKeys::parse(*text, &line);
@@ -348,7 +334,7 @@ Result<std::shared_ptr<TlsContext>> make_server_tls(const TlsServerOptions& opti
   // A session made under other rules about clients is not resumed.
   std::string rules = options.client_required ? "required" : "asked";
   if (!options.client_ca_file.empty()) {
-    Result<std::string> ca = read_file(options.client_ca_file, "CA", why);
+    Result<std::string> ca = read_named(options.client_ca_file, "CA", why);
     if (!ca.ok()) return ca.error();
     rules += *ca;
   }

@@ -9,7 +9,7 @@
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
-#include <fstream>
+#include "core/base/file.h"
 
 namespace bw::text {
 namespace {
@@ -75,15 +75,12 @@ std::optional<Tree> parse_toml(std::string_view text, const std::string& file,
 }
 
 std::optional<Tree> parse_toml_file(const std::string& path, Diagnostics& diagnostics) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kMaxFile + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || (!in && in.gcount() == 0 && !in.eof())) {
-    diagnostics.error(path + ": cannot be read");
-    return std::nullopt;
-  }
-  text.resize(static_cast<size_t>(in.gcount()));
-  return parse_toml(text, path, diagnostics);
+  const Result<std::string> text = read_file(path, kMaxFile);
+  if (text.ok()) return parse_toml(*text, path, diagnostics);
+  diagnostics.error(
+      path + ": " +
+      (text.error().kind == Error::Kind::too_large ? "larger than 4MiB" : describe(text.error())));
+  return std::nullopt;
 }
 
 }  // namespace bw::text

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/base/file.h"
 #include "core/base/log.h"
 
 namespace bw::edge {
@@ -19,19 +20,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFormat = "breakwater disk tier 1\n";
 
 Error storage_error(int code, std::string_view text) {
-  Error error = errno_error(code, text, Error::Side::storage);
-  if (code == ENOSPC || code == EDQUOT) error.kind = Error::Kind::no_space;
-  return error;
-}
-
-// Reads a small file; empty when it isn't there or can't be read.
-std::string read_small(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  char bytes[4096];
-  const ssize_t size = ::read(fd, bytes, sizeof bytes);
-  ::close(fd);
-  return size > 0 ? std::string(bytes, static_cast<size_t>(size)) : std::string();
+  return errno_error(code, text, Error::Side::storage);
 }
 
 Status write_synced(const std::string& path, std::string_view bytes) {
@@ -103,18 +92,16 @@ Status DiskFolder::allowed() const {
 }
 
 Status DiskFolder::prepare() {
-  if (read_small(path_ + "/format") != kFormat) {
+  const Result<std::string> format = read_file(path_ + "/format", kFormat.size());
+  if (!format.ok() || *format != kFormat) {
     for (const char* name : {"index", "segments", "format"}) {
       const Status moved = set_aside(name, "it has another format");
       if (!moved.ok()) return moved;
     }
     const Status may = allowed();
     if (!may.ok()) return may;
-    const std::string fresh = path_ + "/format.new";
-    const Status written = write_synced(fresh, kFormat);
-    if (!written.ok()) return written;
-    if (::rename(fresh.c_str(), (path_ + "/format").c_str()) != 0) {
-      return storage_error(errno, "format of the cache directory");
+    if (const Status written = replace_file(path_ + "/format", kFormat); !written.ok()) {
+      return written;
     }
   }
   for (const char* name : {"index", "segments"}) {
@@ -163,10 +150,12 @@ Status DiskFolder::probe() {
   const std::string path = path_ + "/probe";
   const std::string bytes(64u << 10, 'p');
   const Status written = write_synced(path, bytes);
-  const bool holds = written.ok() && read_small(path) == bytes.substr(0, 4096);
+  const Result<std::string> read = read_file(path, bytes.size());
   ::unlink(path.c_str());
   if (!written.ok()) return written;
-  if (!holds) return storage_error(EIO, "the disk does not give back what was written");
+  if (!read.ok() || *read != bytes) {
+    return storage_error(EIO, "the disk does not give back what was written");
+  }
   return {};
 }
 

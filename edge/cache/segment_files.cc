@@ -16,9 +16,7 @@ namespace {
 constexpr uint64_t kPushEvery = 8u << 20;
 
 Error storage_error(int code, std::string_view text) {
-  Error error = errno_error(code, text, Error::Side::storage);
-  if (code == ENOSPC || code == EDQUOT) error.kind = Error::Kind::no_space;
-  return error;
+  return errno_error(code, text, Error::Side::storage);
 }
 
 Error gone() {

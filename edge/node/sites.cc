@@ -1,10 +1,10 @@
 #include "edge/node/sites.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "core/base/check.h"
 #include "core/base/digest.h"
+#include "core/base/file.h"
 
 namespace bw::edge {
 namespace {
@@ -28,17 +28,13 @@ std::vector<std::string> lower(const std::vector<std::string>& texts) {
   return out;
 }
 
-std::string read_file(const std::string& path, const std::string& key, Diagnostics& diagnostics) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kMaxFile + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  if (!in.eof() || in.bad()) {
-    diagnostics.error(key + ": " + path + ": " +
-                      (text.size() > kMaxFile ? "larger than 1MiB" : "cannot be read"));
-    return {};
-  }
-  return text;
+std::string read_named(const std::string& path, const std::string& key, Diagnostics& diagnostics) {
+  Result<std::string> text = read_file(path, kMaxFile);
+  if (text.ok()) return *std::move(text);
+  diagnostics.error(
+      key + ": " + path + ": " +
+      (text.error().kind == Error::Kind::too_large ? "larger than 1MiB" : describe(text.error())));
+  return {};
 }
 
 std::string_view content_type_of(std::string_view path) {
@@ -158,7 +154,7 @@ struct SiteCompiler {
     const std::string path = rest.starts_with('/') || slash == std::string::npos
                                  ? rest
                                  : rule.file.substr(0, slash + 1) + rest;
-    action.body = read_file(
+    action.body = read_named(
         path, rule.file + ':' + std::to_string(rule.line) + ": site.rule.action", diagnostics);
     action.content_type = content_type_of(path);
     return action;
@@ -225,7 +221,7 @@ CompiledSites compile_sites(const EdgeSettings& settings, SiteIds& ids, Diagnost
   CompiledSites compiled;
   std::string seed;
   if (!settings.node.key_seed.empty()) {
-    seed = read_file(settings.node.key_seed, "node.key_seed", diagnostics);
+    seed = read_named(settings.node.key_seed, "node.key_seed", diagnostics);
   }
   std::vector<std::shared_ptr<const Site>> sites;
   for (const SiteSettings& site : settings.sites) {

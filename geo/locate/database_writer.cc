@@ -1,21 +1,14 @@
 #include "geo/locate/database_writer.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <vector>
 
+#include "core/base/file.h"
 #include "core/net/address.h"
 
 namespace bw::geo {
@@ -24,7 +17,7 @@ namespace {
 constexpr unsigned kIpv4At = 96;
 constexpr uint32_t kEmpty = 0xffffffff;
 constexpr uint32_t kDataBit = 0x80000000;  // beside it: the value's number
-constexpr off_t kMaxText = off_t{1} << 30;
+constexpr size_t kMaxText = size_t{1} << 30;
 
 struct Line {
   std::array<uint8_t, 16> base{};
@@ -241,40 +234,20 @@ Result<std::string> encode_geodb(std::string_view csv, std::string_view file, ui
 }
 
 Status build_geodb(const std::string& csv_path, const std::string& out_path, std::string* why) {
-  const auto fail = [why](const std::string& path, std::string_view what, int code) {
-    if (why != nullptr) *why = path + ": " + describe(errno_error(code, what));
-    return errno_error(code, what);
-  };
-  struct stat status {};
-  if (::stat(csv_path.c_str(), &status) != 0) return fail(csv_path, "cannot be read", errno);
-  if (!S_ISREG(status.st_mode)) return fail(csv_path, "is no file", EINVAL);
-  if (status.st_size > kMaxText) return fail(csv_path, "is over 1 GiB", EFBIG);
-  std::ifstream in(csv_path, std::ios::binary);
-  const std::string csv{std::istreambuf_iterator<char>(in), {}};
-  if (!in) return fail(csv_path, "cannot be read", errno);
+  const Result<std::string> csv = read_file(csv_path, kMaxText);
+  if (!csv.ok()) {
+    if (why != nullptr) *why = csv_path + ": " + describe(csv.error());
+    return csv.error();
+  }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   Result<std::string> bytes = encode_geodb(
-      csv, csv_path,
+      *csv, csv_path,
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count()), why);
   if (!bytes) return bytes.error();
-  // Whole or not at all: readers reload the file when it changes.
-  const std::string part = out_path + ".part";
-  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return fail(part, "cannot be written", errno);
-  size_t done = 0;
-  while (done < bytes->size()) {
-    const ssize_t put = ::write(fd, bytes->data() + done, bytes->size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) break;
-    done += static_cast<size_t>(put);
-  }
-  const bool good = done == bytes->size() && ::fsync(fd) == 0;
-  int code = errno;
-  ::close(fd);
-  if (good && ::rename(part.c_str(), out_path.c_str()) == 0) return {};
-  if (good) code = errno;
-  ::unlink(part.c_str());
-  return fail(out_path, "cannot be written", code);
+  // Readers reload the file when it changes.
+  const Status written = replace_file(out_path, *bytes);
+  if (!written.ok() && why != nullptr) *why = out_path + ": " + describe(written.error());
+  return written;
 }
 
 }  // namespace bw::geo

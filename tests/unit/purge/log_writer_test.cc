@@ -149,3 +149,16 @@ TEST_CASE("registry file: damaged, it is refused by name instead of forgetting t
   CHECK_FALSE(open_state(std::move(*file), dir.path(), clock, log, nodes, &why).ok());
   CHECK(why.find("nodes.json") != std::string::npos);
 }
+
+TEST_CASE("registry file: one that cannot be read is refused, as its nodes must be waited for") {
+  test::TempDir dir;
+  std::string why;
+  auto file = open_log_folder(dir.path(), &why);
+  REQUIRE(file.ok());
+  std::filesystem::create_directory(registry_file(dir.path()));
+  ManualClock clock;
+  LogView log;
+  Registry nodes({});
+  CHECK_FALSE(open_state(std::move(*file), dir.path(), clock, log, nodes, &why).ok());
+  CHECK(why.find("nodes.json") != std::string::npos);
+}

@@ -1,6 +1,7 @@
 #include "core/base/result.h"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <memory>
 
 using bw::Error;
@@ -25,4 +26,12 @@ TEST_CASE("result: one line tells text, kind and the system's word") {
   CHECK(describe(bw::errno_error(13, "open log")) == "open log (io, code 13: Permission denied)");
   CHECK(describe(Error{.kind = Error::Kind::malformed, .text = "chunk size"}) ==
         "chunk size (malformed)");
+}
+
+TEST_CASE("result: a full disk is a kind of its own, every other errno is io") {
+  for (const int code : {ENOSPC, EDQUOT}) {
+    CHECK(bw::errno_error(code, "write").kind == Error::Kind::no_space);
+  }
+  CHECK(bw::errno_error(EIO, "write").kind == Error::Kind::io);
+  CHECK(bw::errno_error(EACCES, "write", Error::Side::storage).side == Error::Side::storage);
 }
