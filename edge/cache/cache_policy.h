@@ -61,6 +61,7 @@ struct SitePolicy {
 };
 
 constexpr uint32_t kMaxSites = 16'384;
+constexpr uint32_t kMaxServedSites = kMaxSites - 1024;  // the rest: sites that are only in the log
 
 // A number that changes whenever two requests might get another key.
 uint64_t rules_hash(const KeyRules& rules);

@@ -54,8 +54,8 @@ Node::Node(EdgeFlags flags, EdgeSettings settings, Clock& clock, Random& random)
       random_(random),
       proxy_metrics_(registry_),
       loop_(clock),
-      executor_("node", 1, 100),
-      started_(clock.mono()) {}
+      started_(clock.mono()),
+      executor_("node", 1, 100) {}
 
 Node::~Node() {
   registry_.stop_asking();
@@ -79,16 +79,17 @@ Node::~Node() {
   feed_.reset();
 }
 
-bool Node::start(std::string* why, bool* bad_settings) {
-  *bad_settings = false;
+bool Node::start(std::string* why) {
   net::raise_descriptor_limit();
   if (!open_listeners(why) || !open_admin(why)) return false;
   if (!net::drop_privileges(settings_.node.user, settings_.node.group, why).ok()) return false;
   Diagnostics diagnostics;
   made_ = make(settings_, diagnostics);
   if (made_ == nullptr) {
-    *why = diagnostics.errors().empty() ? "the settings cannot be used" : diagnostics.errors()[0];
-    *bad_settings = false;
+    for (const std::string& error : diagnostics.errors()) {
+      if (error != diagnostics.errors().front()) log::error(error);
+    }
+    *why = diagnostics.errors().front();
     return false;
   }
   loaded_at_ = clock_.wall();
@@ -167,7 +168,7 @@ bool Node::open_cache(std::string* why) {
     disk.path = settings_.disk->path;
     disk.size = settings_.disk->size;
     disk.memory = settings_.disk->memory;
-    // What waits for the disk counts as memory of the cache (store.md).
+    // What waits for the disk counts as memory of the cache.
     disk.queue_bytes = settings_.memory.size / 4;
     disk.admission = static_cast<DiskAdmission>(settings_.disk->admission);
     Result<std::unique_ptr<DiskTier>> opened = DiskTier::open(std::move(disk), clock_, why);
@@ -338,7 +339,12 @@ void Node::reload(UniqueFunction<void(std::string)> done) {
       (*held)(wrong);
     });
   });
-  BW_CHECK(queued.ok());
+  if (queued.ok()) return;
+  reloading_ = false;
+  reload_error_ = describe(queued.error());
+  log::error("a reload cannot begin: " + reload_error_);
+  (void)net::sd_notify("READY=1");
+  (*held)(reload_error_);
 }
 
 void Node::use(std::shared_ptr<const Made> made) {
@@ -448,10 +454,7 @@ void Node::run() {
     std::printf("listening on %s (admin)\n", admin_socket_.address.text().c_str());
     std::fflush(stdout);
   }
-  look_up_timer_ = std::make_unique<net::Timer>(loop_, [this] {
-    (void)executor_.submit([upstreams = made_->upstreams] { upstreams->look_up_again(); });
-    look_up_timer_->arm(kLookUpAgain);
-  });
+  look_up_timer_ = std::make_unique<net::Timer>(loop_, [this] { look_up_names(); });
   look_up_timer_->arm(kLookUpAgain);
   if (feed_ == nullptr) {
     begin_to_serve();
@@ -464,6 +467,15 @@ void Node::run() {
     feed_->start();
   }
   loop_.run();
+}
+
+// One at a time: a resolver that hangs may not fill the queue that reloads wait in.
+void Node::look_up_names() {
+  const Status queued = executor_.submit([this, upstreams = made_->upstreams] {
+    upstreams->look_up_again();
+    loop_.post([this] { look_up_timer_->arm(kLookUpAgain); });
+  });
+  if (!queued.ok()) look_up_timer_->arm(kLookUpAgain);
 }
 
 void Node::signal(int number) {

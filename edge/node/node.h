@@ -6,9 +6,7 @@
 // the listen queues until this node has caught up with the log, or lag_limit has passed.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,10 +37,12 @@ class Node final : public NodeState {
   Node(EdgeFlags flags, EdgeSettings settings, Clock& clock, Random& random);
   ~Node() override;
 
-  // Everything that can fail. `why` receives a line for people; `bad_settings` tells whether it
-  // was the settings' fault.
-  bool start(std::string* why, bool* bad_settings);
+  // Everything that can fail beyond the settings themselves. `why` receives a line for people.
+  bool start(std::string* why);
   void run();
+  int exit_code() const { return exit_code_; }
+  // The section of docs/metrics.md: what a node declares, whatever its settings.
+  static std::string metrics_markdown();
 
  private:
   // What a reload makes anew.
@@ -75,6 +75,7 @@ class Node final : public NodeState {
   void begin_to_serve();
   void stop(const std::string& reason);
   void look_whether_drained();
+  void look_up_names();
   void signal(int number);
   bool in_lag() const;
   purge::NodeReport report() const;
@@ -86,7 +87,6 @@ class Node final : public NodeState {
   metrics::Registry registry_;
   ProxyMetrics proxy_metrics_;
   net::Loop loop_;
-  Executor executor_;  // files and names
   MonoTime started_;
 
   SiteIds site_ids_;
@@ -98,7 +98,6 @@ class Node final : public NodeState {
 
   std::unique_ptr<PurgeJournal> journal_;
   std::unique_ptr<DiskTier> disk_;
-  std::string disk_failed_;
   std::unique_ptr<PurgedSince> purged_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<LimitTable> limits_;
@@ -121,13 +120,9 @@ class Node final : public NodeState {
   MonoTime drain_until_;
   bool serving_ = false;
   bool stopping_ = false;
-  std::atomic<int> busy_{0};  // servers that aren't empty, as of the last look
   int exit_code_ = 0;
-
- public:
-  int exit_code() const { return exit_code_; }
-  // The section of docs/metrics.md: what a node declares, whatever its settings.
-  static std::string metrics_markdown();
+  // Files and names. The last member, as it finishes its tasks when it goes, and they use others.
+  Executor executor_;
 };
 
 }  // namespace bw::edge

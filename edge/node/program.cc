@@ -24,10 +24,9 @@ int run(const EdgeFlags& flags) {
   SystemRandom random;
   Node node(flags, std::move(settings), clock, random);
   std::string why;
-  bool bad_settings = false;
-  if (!node.start(&why, &bad_settings)) {
+  if (!node.start(&why)) {
     std::fprintf(stderr, "breakwater: %s\n", why.c_str());
-    return bad_settings ? 2 : 1;
+    return 1;
   }
   node.run();
   return node.exit_code();

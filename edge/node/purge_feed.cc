@@ -66,13 +66,16 @@ void PurgeFeed::start() { follower_->start(); }
 
 void PurgeFeed::leave(Task done) { follower_->leave(std::move(done)); }
 
-std::string PurgeFeed::applied_text() const { return position_text(parts_.purged.applied()); }
-
-uint32_t PurgeFeed::site_id(const std::string& name) {
+uint32_t PurgeFeed::foreign_site(const std::string& name) {
   for (const auto& [id, known] : names_) {
     if (known == name) return id;
   }
-  const uint32_t id = next_unknown_--;
+  if (next_foreign_ < kMaxServedSites) return 0;
+  const uint32_t id = next_foreign_--;
+  if (next_foreign_ < kMaxServedSites) {
+    log::warning("the purge log has too many sites that aren't served here: " + name +
+                 " is the last whose purges are remembered");
+  }
   parts_.purged.add_site(id, name);
   names_[id] = name;
   return id;
@@ -85,8 +88,11 @@ void PurgeFeed::on_records(std::span<const purge::Record> records) {
     applied_total_.with({purge::to_text(record.kind)}).add();
     if (record.kind == purge::Kind::epoch) continue;
     const auto known = sites_.find(record.site);
-    const PurgeSite unknown{known == sites_.end() ? site_id(record.site) : 0, {}};
-    map_record(record, known == sites_.end() ? unknown : known->second, purges);
+    if (known != sites_.end()) {
+      map_record(record, known->second, purges);
+    } else if (const uint32_t id = foreign_site(record.site); id != 0) {
+      map_record(record, {id, {}}, purges);
+    }
   }
   const purge::LogPoint point{records.back().position, records.back().chain};
   acknowledge(parts_.purged.apply(purges, point.position.value), point, false);

@@ -3,8 +3,10 @@
 //   LogFollower -> on_records -> PurgedSince (1 entries, 2 last_seq, 3 applied)
 //               -> executor: PurgeJournal (4) -> set_applied, the receipt (5)
 //
-// Threads: its loop's; the journal on its own executor of one thread, in order. Lifetime: before
-// it goes, stop(). Errors: a journal that fails stops acknowledging; the node then lags, visibly.
+// Threads: its loop's, but keep_local(); the journal on an executor of one thread, in order.
+// Errors: a journal that fails stops acknowledging; the node then lags, visibly. Bounds: 1024 sites
+// that are only in the log; purges of further ones are passed over, as a site that is served later
+// begins at the position applied by then.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +14,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "core/base/executor.h"
 #include "core/base/metrics.h"
@@ -51,9 +52,7 @@ class PurgeFeed final : public purge::FollowerEvents {
   // What it counts; declared by the constructor.
   static metrics::Family<metrics::Counter>& declare(metrics::Registry& registry);
 
-  bool connected() const { return follower_->connected(); }
   bool caught_up() const { return told_caught_up_; }
-  std::string applied_text() const;
   // Keeps a local invalidation, unsynced. Any thread.
   void keep_local(const PurgeChanges& changes);
 
@@ -64,7 +63,8 @@ class PurgeFeed final : public purge::FollowerEvents {
   void on_echo() override;
   void on_name_taken() override;
 
-  uint32_t site_id(const std::string& name);
+  // Of a site that isn't served here; 0: there are too many.
+  uint32_t foreign_site(const std::string& name);
   void acknowledge(PurgeChanges changes, const purge::LogPoint& point, bool clear);
   PurgeJournal::Changes journalled(const PurgeChanges& changes, const purge::LogPoint& point);
   void look_whether_caught_up();
@@ -73,7 +73,7 @@ class PurgeFeed final : public purge::FollowerEvents {
   metrics::Family<metrics::Counter>& applied_total_;
   std::map<std::string, PurgeSite> sites_;
   std::map<uint32_t, std::string> names_;
-  uint32_t next_unknown_ = kMaxSites - 1;  // ids of sites that aren't served here
+  uint32_t next_foreign_ = kMaxSites - 1;
   std::unique_ptr<purge::LogFollower> follower_;
   bool told_caught_up_ = false;
   bool journal_failed_ = false;

@@ -56,7 +56,6 @@ void map_record(const purge::Record& record, const PurgeSite& site, std::vector<
     }
     case purge::Kind::prefix: {
       const Url url = split(record.text);
-      purge.host = url.host;
       std::string_view path = url.path;
       purge.kind = PurgeKind::prefix;
       if (path.ends_with('*')) {
@@ -66,7 +65,7 @@ void map_record(const purge::Record& record, const PurgeSite& site, std::vector<
       for (const KeyRules& one : rules) {
         purge.path = normalise_path(path, one.ignore_case);
         // Without the host in the key, the prefix of any host of the site is meant.
-        if (!one.host) purge.host.clear();
+        purge.host = one.host ? url.host : std::string_view();
         purges.push_back(purge);
       }
       return;

@@ -4,7 +4,6 @@
 // several ways (rules), and then a URL is purged in each. See: purge.md "Log".
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "edge/cache/cache_policy.h"

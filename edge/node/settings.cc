@@ -202,7 +202,7 @@ void EdgeSettings::check(const SettingGroup::Fault& fault) const {
   }
   std::set<std::string> names;
   std::map<std::string, std::string> hosts;
-  if (sites.size() >= kMaxSites) fault("site", std::to_string(sites.size()), "fewer sites");
+  if (sites.size() >= kMaxServedSites) fault("site", std::to_string(sites.size()), "fewer sites");
   for (const SiteSettings& site : sites) {
     if (!names.insert(site.name).second) fault("site.name", site.name + " twice", "each name once");
     for (const std::string& host : site.hosts) {

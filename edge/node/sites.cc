@@ -214,6 +214,9 @@ std::shared_ptr<const Site> compile_site(const SiteCompiler& compiler,
 }  // namespace
 
 uint32_t SiteIds::id_of(const std::string& name) {
+  const auto known = ids_.find(name);
+  if (known != ids_.end()) return known->second;
+  if (ids_.size() + 1 >= kMaxServedSites) return 0;
   return ids_.emplace(name, static_cast<uint32_t>(ids_.size() + 1)).first->second;
 }
 
@@ -225,8 +228,13 @@ CompiledSites compile_sites(const EdgeSettings& settings, SiteIds& ids, Diagnost
   }
   std::vector<std::shared_ptr<const Site>> sites;
   for (const SiteSettings& site : settings.sites) {
-    const SiteCompiler compiler{settings, site, ids.id_of(site.name), xxh3_64(seed + site.name),
-                                diagnostics};
+    const uint32_t id = ids.id_of(site.name);
+    if (id == 0) {
+      diagnostics.error("site " + site.name +
+                        ": this process has had too many names of sites; restart it");
+      continue;
+    }
+    const SiteCompiler compiler{settings, site, id, xxh3_64(seed + site.name), diagnostics};
     sites.push_back(compile_site(compiler, compiled.upstreams));
   }
   compiled.table = std::make_shared<const SiteTable>(std::move(sites));

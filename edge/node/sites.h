@@ -18,10 +18,10 @@
 namespace bw::edge {
 
 // Small numbers of sites, the same for a name as long as the process lives. Numbers of sites that
-// went are not given again.
+// went are not given again, so that after kMaxServedSites names a process must start anew.
 class SiteIds {
  public:
-  // 0 is never a site's.
+  // 0: there are no more.
   uint32_t id_of(const std::string& name);
 
  private:

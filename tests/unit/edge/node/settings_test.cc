@@ -218,3 +218,16 @@ TEST_CASE("sites: a respond file that isn't there is an error") {
              Catch::Matchers::StartsWith("e.toml:7: site.rule.action: nowhere.html: ") &&
                  Catch::Matchers::Contains("No such file"));
 }
+
+TEST_CASE("sites: a process that has given out all its numbers refuses another name") {
+  Diagnostics diagnostics;
+  EdgeSettings settings;
+  REQUIRE(read_settings(*text::parse_toml(kSmall, "e.toml", diagnostics), "e.toml", settings,
+                        diagnostics));
+  SiteIds ids;
+  for (uint32_t i = 1; i < kMaxServedSites; ++i) REQUIRE(ids.id_of(std::to_string(i)) == i);
+  CHECK(ids.id_of("1") == 1);
+  (void)compile_sites(settings, ids, diagnostics);
+  REQUIRE(diagnostics.errors().size() == 1);
+  CHECK_THAT(diagnostics.errors()[0], Catch::Matchers::StartsWith("site shop: "));
+}
