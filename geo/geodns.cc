@@ -77,9 +77,10 @@ bool Geodns::listen(std::string* why) {
     for (const auto& worker : workers_) {
       const Result<net::Address> bound = worker->listen(address, count > 1, why);
       if (!bound) return false;
-      address = *bound;
+      if (worker == workers_.front()) taken.push_back(*bound);
+      // Where the port was any, all workers take the first one's. A handed socket has no other.
+      if (address.family() == net::Address::Family::ip) address = *bound;
     }
-    taken.push_back(address);
   }
   if (settings.admin) {
     admin_ = std::make_unique<Admin>(loop_, *this, registry_, loaded_->admin_token);

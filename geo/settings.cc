@@ -37,8 +37,9 @@ std::string address_rule(const std::string& text) {
 
 std::string dns_address_rule(const std::string& text) {
   const Result<net::Address> address = net::Address::parse(text);
-  return when(address.ok() && address->family() == net::Address::Family::ip,
-              "IP:PORT or [IPv6]:PORT");
+  return when(address.ok() && (address->family() == net::Address::Family::ip ||
+                               address->family() == net::Address::Family::descriptor),
+              "IP:PORT, [IPv6]:PORT or fd:NAME");
 }
 
 std::string ip_rule(const std::string& text) {
@@ -123,7 +124,7 @@ void ProcessSettings::declare(SettingGroup& g) {
 }
 
 void DnsListenSettings::declare(SettingGroup& g) {
-  g.text("address", &address, "IP:PORT or [IPv6]:PORT, UDP and TCP; port 0: any")
+  g.text("address", &address, "IP:PORT, [IPv6]:PORT or fd:NAME, UDP and TCP; port 0: any")
       .need()
       .rule(dns_address_rule);
 }

@@ -72,7 +72,7 @@ Result<net::Address> Worker::open(const net::Address& address, bool reuse_port, 
       ports_.push_back(std::move(port));
       return tcp->address;
     }
-    if (address.port() != 0 || tries == kPortTries) return udp.error();
+    if (handed || address.port() != 0 || tries == kPortTries) return udp.error();
   }
 }
 

@@ -63,14 +63,15 @@ class Node:
 
 class CdnStory(stage.Story):
     def edge(self, origin, name="edge1", site="", extra="", workers=2, tls=True, memory="64MiB",
-             site_head="", listen="", log="off"):
+             site_head="", listen="", log="off", at="127.0.0.1:0", tls_at="127.0.0.1:0",
+             admin_at="127.0.0.1:0", **start):
         """An edge or shield in front of `origin` (HOST:PORT, or several)."""
         ca, cert, key = certificate(self.folder)
         origins = origin if isinstance(origin, list) else [origin]
         self.write("admin.token", "admin-secret\n")
         tables = ""
         if tls:
-            tables += (f'[[listen]]\naddress = "127.0.0.1:0"\ntls = true\n'
+            tables += (f'[[listen]]\naddress = "{tls_at}"\ntls = true\n'
                        f'[[certificate]]\ncert = "{cert}"\nkey = "{key}"\n')
         config = self.write(f"{name}.toml", f"""
 [node]
@@ -79,11 +80,11 @@ pop = "{name[:4]}"
 workers = {workers}
 drain_timeout = "2s"
 [[listen]]
-address = "127.0.0.1:0"
+address = "{at}"
 {listen}
 {tables}
 [admin]
-listen = "127.0.0.1:0"
+listen = "{admin_at}"
 token_file = "admin.token"
 [memory]
 size = "{memory}"
@@ -97,7 +98,7 @@ origins = [{", ".join(f'"http://{o}"' for o in origins)}]
 {site_head}
 {site}
 """)
-        process = self.start("edge", "--config", config, listeners=3 if tls else 2)
+        process = self.start("edge", "--config", config, listeners=3 if tls else 2, **start)
         return Node(self, process)
 
     def purged(self, name="purged", data="log"):

@@ -21,15 +21,9 @@ LARGEST_WINDOW = (1 << 31) - 1
 class SlowClient:
     """One connection: ask(), then send() and end() if it has a body, head(), read()."""
 
-    def __init__(self, node, protocol, folder, buffer=None):
+    def __init__(self, node, protocol, folder, buffer=None, connected=None):
         scheme, version = PROTOCOLS[protocol]
-        host, port = (node.http if scheme == "http" else node.https).rsplit(":", 1)
-        self.socket = socket.socket()
-        if buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-        self.socket.settimeout(stage.DEADLINE)
-        self.socket.connect((host, int(port)))
+        self.socket = connected or connect(node.http if scheme == "http" else node.https, buffer)
         self.ends = ends(self.socket)
         self.channel = self.socket
         if scheme == "https":
@@ -77,9 +71,20 @@ class SlowClient:
         self.channel.close()
 
 
-def ask_slowly(story, node, path, buffer=None, **request):
+def connect(address, buffer):
+    host, port = address.rsplit(":", 1)
+    made = socket.socket()
+    if buffer:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+    made.settimeout(stage.DEADLINE)
+    made.connect((host, int(port)))
+    return made
+
+
+def ask_slowly(story, node, path, buffer=None, connected=None, **request):
     """A client of the story's protocol that has asked and reads when told; closed at its end."""
-    client = SlowClient(node, story.protocol, story.folder, buffer)
+    client = SlowClient(node, story.protocol, story.folder, buffer, connected)
     story.addCleanup(client.close)
     return client.ask(path, **request)
 

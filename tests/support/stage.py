@@ -45,15 +45,15 @@ class Process:
 
     LINE = re.compile(r"^listening on (\S+) \((\w+)\)$")
 
-    def __init__(self, *arguments, env=None, cwd=None, listeners=1):
+    def __init__(self, *arguments, env=None, cwd=None, listeners=1, before=(), pass_fds=()):
         self.arguments = [str(a) for a in arguments]
         self.errors = []
         self.output = []
         self.listeners = []  # (address, kind)
         self._lines = queue.Queue()
         self.process = subprocess.Popen(
-            [BREAKWATER, *self.arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env={**os.environ, **(env or {})}, cwd=cwd)
+            [*before, BREAKWATER, *self.arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, **(env or {})}, cwd=cwd, pass_fds=pass_fds)
         for stream, kept in ((self.process.stdout, self.output), (self.process.stderr, self.errors)):
             threading.Thread(target=self._read, args=(stream, kept), daemon=True).start()
         end = time.monotonic() + DEADLINE
