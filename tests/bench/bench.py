@@ -12,6 +12,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -164,6 +165,7 @@ class Bench:
 
     def run(self, wanted):
         results = {case.name: {} for case in wanted}
+        print("bench: starting and warming", file=sys.stderr)
         for case in wanted:
             for column, kind in self.kinds(case):
                 if case.kind != "idle" and column != AGAIN:
@@ -234,6 +236,8 @@ def main():
         parser.error(f"--only takes {', '.join(everyone)}")
     if (os.cpu_count() or 1) < 2:
         sys.exit("bench: needs two cores, one for the server and one for the client")
+    # Stopped from outside, the servers still are stopped one by one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: stopped"))
     wanted = cases.chosen(options.case)
     candidates.Breakwater.binary = options.breakwater
     candidates.Against.binary = options.against

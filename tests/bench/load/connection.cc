@@ -138,6 +138,8 @@ const char* Connection::read_tls() {
     if (const char* fault = session_->receive(input.data(), static_cast<size_t>(got), out_)) {
       return fault;
     }
+    // Behind the only answer comes the server's close.
+    if (tally_.options.close && asked && session_->room() > 0) return nullptr;
     if (!SSL_has_pending(ssl_)) return nullptr;
   }
 }
