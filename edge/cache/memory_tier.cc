@@ -108,7 +108,10 @@ struct MemoryTier::Shard {
 };
 
 MemoryTier::MemoryTier(size_t size, Objective objective, uint64_t secret)
-    : size_(size), objective_(objective), shards_(std::make_unique<Shard[]>(kShards)) {
+    : size_(size),
+      objective_(objective),
+      shards_(std::make_unique<Shard[]>(kShards)),
+      read_on_(std::make_shared<std::atomic<size_t>>(0)) {
   for (size_t i = 0; i < kShards; ++i) {
     shards_[i].index = decltype(Shard::index)(16, KeyHasher{secret});
     shards_[i].ghosts = decltype(Shard::ghosts)(16, KeyHasher{secret});
@@ -146,6 +149,8 @@ Ref<Object> MemoryTier::find(const Hash128& key) {
 // Takes an entry out of everything but the ghosts. Its shard is locked.
 void MemoryTier::remove(Shard& from, Entry& entry, Dropped& dropped) {
   from.pull(entry);
+  // Its bytes are only free when the last who reads them has gone.
+  if (entry.object->pins() > 1) entry.object->count_in(read_on_);
   dropped.push_back(std::move(entry.object));
   used_.fetch_sub(entry.charge, std::memory_order_relaxed);
   objects_.fetch_sub(1, std::memory_order_relaxed);
@@ -212,7 +217,7 @@ MemoryTier::Put MemoryTier::try_put(const Hash128& key, const Ref<Object>& objec
   // Counted first, so that two that come at once don't both take the last room.
   used_.fetch_add(charge, std::memory_order_relaxed);
   while (used() > size_) {
-    if (charge <= size_ && evict_one(in, worth, dropped)) continue;
+    if (charge <= size_ && may_evict() && evict_one(in, worth, dropped)) continue;
     used_.fetch_sub(charge, std::memory_order_relaxed);
     if (used() + kGhostBytes <= size_) {
       used_.fetch_add(static_cast<size_t>(in.remember(key, frequency)), std::memory_order_relaxed);
@@ -251,7 +256,7 @@ bool MemoryTier::reserve(size_t bytes) {
   while (used() > size_) {
     Shard& own = shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % kShards];
     const std::unique_lock lock(own.mutex);
-    if (evict_one(own, kNoGate, dropped)) continue;
+    if (may_evict() && evict_one(own, kNoGate, dropped)) continue;
     release(bytes);
     return false;
   }

@@ -5,7 +5,9 @@
 // asked for often, however large); H = L + v at each request; the victim is the lowest H of its
 // own shard and a few others, L the H of the last victim; who is worth less than the victim isn't
 // let in. Threads: any; a hit takes its shard's lock shared. Bounds: used() <= size at all times
-// but for the object just being put in; fills under way at most a half.
+// but for the object just being put in; fills under way at most a half. What was evicted but is
+// still being read counts too; beyond a quarter of it nothing is let in, so that slow readers
+// neither break the bound nor empty the cache.
 #pragma once
 
 #include <atomic>
@@ -47,7 +49,9 @@ class MemoryTier {
   void release(size_t bytes);
 
   size_t size() const { return size_; }
-  size_t used() const { return used_.load(std::memory_order_relaxed); }
+  size_t used() const { return used_.load(std::memory_order_relaxed) + read_on(); }
+  // Of objects that have gone and are still read.
+  size_t read_on() const { return read_on_->load(std::memory_order_relaxed); }
   size_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
   uint64_t evicted() const { return evicted_.load(std::memory_order_relaxed); }
@@ -60,11 +64,13 @@ class MemoryTier {
   double value_of(uint32_t frequency, size_t bytes) const;
   void remove(Shard& from, Entry& entry, Dropped& dropped);
   bool evict_one(Shard& own, double worth, Dropped& dropped);
+  bool may_evict() const { return read_on() <= size_ / 4; }
 
   const size_t size_;
   const Objective objective_;
   std::unique_ptr<Shard[]> shards_;
   std::atomic<size_t> used_{0};
+  std::shared_ptr<std::atomic<size_t>> read_on_;  // objects may outlive the tier
   std::atomic<size_t> reserved_{0};
   std::atomic<uint64_t> objects_{0};
   std::atomic<uint64_t> evicted_{0};

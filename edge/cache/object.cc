@@ -239,6 +239,16 @@ Object::Object(ObjectMeta meta, std::shared_ptr<BodySource> source)
       pos_(meta_.pos),
       local_(meta_.local) {}
 
+Object::~Object() {
+  if (ledger_ != nullptr) ledger_->fetch_sub(charge_, std::memory_order_relaxed);
+}
+
+void Object::count_in(std::shared_ptr<std::atomic<size_t>> ledger) const {
+  BW_CHECK(ledger_ == nullptr);
+  ledger->fetch_add(charge_, std::memory_order_relaxed);
+  ledger_ = std::move(ledger);
+}
+
 std::vector<Slice> Object::slices(uint64_t offset, uint64_t length) const {
   BW_CHECK(offset <= size() && length <= size() - offset);
   std::vector<Slice> parts;

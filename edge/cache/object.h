@@ -68,6 +68,9 @@ class Object final : public Pinned {
   const std::shared_ptr<BodySource>& shared_source() const { return source_; }
   // Bytes it holds in memory: body, fields, itself.
   size_t charge() const { return charge_; }
+  // From now on until it dies its charge counts in `ledger`: who let go of it is still read from.
+  // Once.
+  void count_in(std::shared_ptr<std::atomic<size_t>> ledger) const;
   PurgeKeys purge_keys() const { return meta_.key.purge_keys(meta_.tags); }
 
   Position pos() const { return pos_.load(std::memory_order_relaxed); }
@@ -80,7 +83,7 @@ class Object final : public Pinned {
   void set_validated(MonoTime sent) const { validated_.store(sent.ns, std::memory_order_relaxed); }
 
  private:
-  ~Object() override = default;
+  ~Object() override;
   ObjectMeta meta_;
   std::vector<Slice> body_;
   std::shared_ptr<BodySource> source_;
@@ -88,6 +91,7 @@ class Object final : public Pinned {
   mutable std::atomic<Position> pos_;
   mutable std::atomic<uint64_t> local_;
   mutable std::atomic<int64_t> validated_{0};
+  mutable std::shared_ptr<std::atomic<size_t>> ledger_;
 };
 
 }  // namespace bw::edge

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
+#include "core/base/log.h"
 #include "core/kv/db.h"
 
 namespace bw::edge {
@@ -38,69 +40,124 @@ Error corrupt(std::string_view text) {
   return Error{.kind = Error::Kind::corrupt, .side = Error::Side::storage, .text = text};
 }
 
+Error closed() {
+  return Error{
+      .kind = Error::Kind::io, .side = Error::Side::storage, .text = "purge journal is closed"};
+}
+
 }  // namespace
 
-PurgeJournal::PurgeJournal(std::unique_ptr<kv::Db> db) : db_(std::move(db)) {}
+PurgeJournal::PurgeJournal(std::string path, std::function<int()> write_fault)
+    : path_(std::move(path)), write_fault_(std::move(write_fault)) {}
 PurgeJournal::~PurgeJournal() = default;
 
-Result<std::unique_ptr<PurgeJournal>> PurgeJournal::open(const std::string& path,
-                                                         std::string* why) {
+Result<std::unique_ptr<PurgeJournal>> PurgeJournal::open(const std::string& path, std::string* why,
+                                                         uint64_t first_boot,
+                                                         std::function<int()> write_fault) {
+  std::string text;
+  std::string* const to = why == nullptr ? &text : why;
+  const auto once = [&](std::unique_ptr<PurgeJournal>& journal) -> Status {
+    journal.reset(new PurgeJournal(path, write_fault));
+    if (Status opened = journal->open_db(to); !opened.ok()) return opened;
+    return journal->read(first_boot, to);
+  };
+  std::unique_ptr<PurgeJournal> journal;
+  const Status opened = once(journal);
+  if (opened.ok()) return journal;
+  journal.reset();
+  if (opened.error().kind == Error::Kind::busy || opened.error().kind == Error::Kind::no_space) {
+    return opened.error();
+  }
+  // Where a new one can be made, the old one was at fault, not the disk.
+  std::error_code code;
+  std::string aside;
+  for (int i = 0; aside.empty() || std::filesystem::exists(aside, code); ++i) {
+    aside = path + ".set-aside-" + std::to_string(i);
+  }
+  std::filesystem::rename(path, aside, code);
+  if (code) return opened.error();
+  const std::string damage = *to;
+  if (!once(journal).ok()) {
+    journal.reset();
+    std::filesystem::remove_all(path, code);
+    std::filesystem::rename(aside, path, code);
+    *to = damage;
+    return opened.error();
+  }
+  to->clear();
+  log::warning("the purge journal was moved to " + aside +
+               " and begins anew: " + (damage.empty() ? describe(opened.error()) : damage));
+  return journal;
+}
+
+std::unique_ptr<PurgeJournal> PurgeJournal::open_later(const std::string& path,
+                                                       uint64_t first_boot) {
+  std::unique_ptr<PurgeJournal> journal(new PurgeJournal(path, {}));
+  journal->loaded_.boot = first_boot;
+  return journal;
+}
+
+Status PurgeJournal::open_db(std::string* why) {
   kv::Options options;
-  options.path = path;
+  options.path = path_;
   options.spaces = {{.name = "entries", .droppable = {}},
                     {.name = "sites", .droppable = {}},
                     {.name = "meta", .droppable = {}}};
   options.memory = 16u << 20;
+  options.write_fault = write_fault_;
+  db_.reset();
   auto db = kv::Db::open(std::move(options), why);
   if (!db.ok()) return db.error();
-  std::unique_ptr<PurgeJournal> journal(new PurgeJournal(std::move(*db)));
+  db_ = std::move(*db);
+  return {};
+}
 
-  const auto format = journal->db_->get(kMeta, kFormat);
+Status PurgeJournal::read(uint64_t first_boot, std::string* why) {
+  const auto format = db_->get(kMeta, kFormat);
   if (!format.ok()) return format.error();
   if (format->has_value() && **format != kThisFormat) {
-    if (why != nullptr)
-      *why = path + ": format '" + **format + "' is not ours, '" + std::string(kThisFormat) + "'";
+    *why = path_ + ": format '" + **format + "' is not ours, '" + std::string(kThisFormat) + "'";
     return Error{.kind = Error::Kind::unsupported,
                  .side = Error::Side::storage,
                  .text = "foreign format of the purge journal"};
   }
-  const auto boot = journal->db_->get(kMeta, kBoot);
+  const auto boot = db_->get(kMeta, kBoot);
   if (!boot.ok()) return boot.error();
-  const auto position = journal->db_->get(kMeta, kPosition);
+  const auto position = db_->get(kMeta, kPosition);
   if (!position.ok()) return position.error();
 
-  Loaded& loaded = journal->loaded_;
-  loaded.boot = (boot->has_value() ? number_at(**boot, 0) : 0) + 1;
+  loaded_.boot = std::max((boot->has_value() ? number_at(**boot, 0) : 0) + 1, first_boot);
   if (position->has_value()) {
     if ((*position)->size() != 24) return corrupt("position of the purge journal");
-    PurgePosition& at = loaded.position.emplace();
+    PurgePosition& at = loaded_.position.emplace();
     at.position = number_at(**position, 0);
     std::memcpy(at.chain.data(), (*position)->data() + 8, at.chain.size());
   }
   bool whole = true;
   const Status scanned =
-      journal->db_->scan(kSites, "", "", [&](std::string_view name, std::string_view value) {
+      db_->scan(kSites, "", "", [&](std::string_view name, std::string_view value) {
         whole = value.size() == 32;
         if (!whole) return false;
-        loaded.sites.push_back(
+        loaded_.sites.push_back(
             {.name = std::string(name), .mark = marks_at(value), .last_seq = number_at(value, 3)});
         return true;
       });
-  if (!scanned.ok()) return scanned.error();
+  if (!scanned.ok()) return scanned;
   if (!whole) return corrupt("site of the purge journal");
-  for (const Site& site : loaded.sites) journal->sites_.emplace(site.name, site);
+  for (const Site& site : loaded_.sites) sites_.emplace(site.name, site);
 
   kv::Batch batch;
   batch.put(kMeta, kFormat, kThisFormat);
-  batch.put(kMeta, kBoot, numbers({loaded.boot}));
-  if (const Status written = journal->db_->write(batch, kv::Sync::now); !written.ok()) {
-    if (why != nullptr) *why = path + ": " + journal->db_->failure_text();
-    return written.error();
+  batch.put(kMeta, kBoot, numbers({loaded_.boot}));
+  if (const Status written = db_->write(batch, kv::Sync::now); !written.ok()) {
+    *why = path_ + ": " + db_->failure_text();
+    return written;
   }
-  return journal;
+  return {};
 }
 
 Result<std::vector<PurgeJournal::Entry>> PurgeJournal::load_entries() const {
+  if (db_ == nullptr) return closed();
   std::vector<Entry> entries;
   bool whole = true;
   const Status scanned =
@@ -116,6 +173,7 @@ Result<std::vector<PurgeJournal::Entry>> PurgeJournal::load_entries() const {
 }
 
 Result<std::optional<Marks>> PurgeJournal::find(std::string_view key) const {
+  if (db_ == nullptr) return closed();
   const auto value = db_->get(kEntries, key);
   if (!value.ok()) return value.error();
   if (!value->has_value()) return std::optional<Marks>();
@@ -125,7 +183,13 @@ Result<std::optional<Marks>> PurgeJournal::find(std::string_view key) const {
 
 Status PurgeJournal::write(const Changes& changes, bool sync) {
   const std::lock_guard lock(mutex_);
+  if (db_ == nullptr) return closed();
   kv::Batch batch;
+  if (Status added = add(batch, changes); !added.ok()) return added;
+  return db_->write(batch, sync ? kv::Sync::now : kv::Sync::later);
+}
+
+Status PurgeJournal::add(kv::Batch& batch, const Changes& changes) {
   for (const Entry& entry : changes.entries) {
     batch.put(kEntries, entry.key, numbers({entry.mark.hard, entry.mark.soft, entry.mark.local}));
   }
@@ -151,7 +215,7 @@ Status PurgeJournal::write(const Changes& changes, bool sync) {
                  changes.position->chain.size());
     batch.put(kMeta, kPosition, value);
   }
-  return db_->write(batch, sync ? kv::Sync::now : kv::Sync::later);
+  return {};
 }
 
 Status PurgeJournal::apply(const Changes& changes) { return write(changes, true); }
@@ -191,10 +255,7 @@ PurgeJournal::Changes PurgeJournal::changes_of(const PurgeChanges& changes,
   return out;
 }
 
-Status PurgeJournal::clear() {
-  const std::lock_guard lock(mutex_);
-  sites_.clear();
-  kv::Batch batch;
+Status PurgeJournal::erase_all(kv::Batch& batch) const {
   for (const size_t space : {size_t{kEntries}, size_t{kSites}}) {
     const Status scanned = db_->scan(space, "", "", [&](std::string_view key, std::string_view) {
       batch.erase(space, key);
@@ -203,7 +264,35 @@ Status PurgeJournal::clear() {
     if (!scanned.ok()) return scanned;
   }
   batch.erase(kMeta, kPosition);
+  return {};
+}
+
+Status PurgeJournal::clear() {
+  const std::lock_guard lock(mutex_);
+  if (db_ == nullptr) return closed();
+  sites_.clear();
+  kv::Batch batch;
+  if (Status erased = erase_all(batch); !erased.ok()) return erased;
   return db_->write(batch, kv::Sync::now);
+}
+
+Status PurgeJournal::replace(const Changes& all) {
+  const std::lock_guard lock(mutex_);
+  std::string why;
+  Status done;
+  if (db_ == nullptr || db_->failed()) done = open_db(&why);
+  kv::Batch batch;
+  if (done.ok()) done = erase_all(batch);
+  if (done.ok()) {
+    sites_.clear();
+    batch.put(kMeta, kFormat, kThisFormat);
+    batch.put(kMeta, kBoot, numbers({loaded_.boot}));
+    done = add(batch, all);
+  }
+  if (done.ok()) done = db_->write(batch, kv::Sync::now);
+  // Nothing may be written behind a gap.
+  if (!done.ok()) db_.reset();
+  return done;
 }
 
 }  // namespace bw::edge

@@ -2,12 +2,13 @@
 // site's marks and the position, so that an acknowledged position is never ahead of the table.
 //
 // Threads: any that may block (never a loop); locked inside. Errors: after the first failed
-// apply() all later ones fail; open anew.
+// apply() all later ones fail, until replace() has opened it anew and written the whole table.
 // See: purged_since.h for the table itself; core/kv/db.h for what a crash leaves.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,8 +21,9 @@
 #include "edge/cache/purged_since.h"
 
 namespace bw::kv {
+class Batch;
 class Db;
-}
+}  // namespace bw::kv
 
 namespace bw::edge {
 
@@ -55,13 +57,21 @@ class PurgeJournal {
   struct Loaded {
     std::vector<Site> sites;
     std::optional<PurgePosition> position;  // nullopt: nothing was ever applied
-    uint64_t boot = 0;                      // one more at each open, synced: upper bits of `local`
+    uint64_t boot = 0;                      // more at each open, synced: upper bits of `local`
   };
 
-  // `path` is made when missing. `why` receives a line for people on failure.
-  static Result<std::unique_ptr<PurgeJournal>> open(const std::string& path, std::string* why);
+  // `path` is made when missing; what is damaged or foreign there is set aside, and the journal
+  // begins anew. `first_boot`: the least boot number; it must rise with time, for journals that
+  // were lost. `why` receives a line for people on failure. Kinds: busy, no_space, io.
+  // `write_fault`: as kv::Options.
+  static Result<std::unique_ptr<PurgeJournal>> open(const std::string& path, std::string* why,
+                                                    uint64_t first_boot = 1,
+                                                    std::function<int()> write_fault = {});
+  // For a disk that can't be used now: nothing is loaded, all fails until replace() works.
+  static std::unique_ptr<PurgeJournal> open_later(const std::string& path, uint64_t first_boot);
   ~PurgeJournal();
 
+  bool opened() const { return db_ != nullptr; }
   // As found at open(): sites and position, all a node needs before its first lookup.
   const Loaded& loaded() const { return loaded_; }
   Result<std::vector<Entry>> load_entries() const;
@@ -77,12 +87,20 @@ class PurgeJournal {
   static Changes changes_of(const PurgeChanges& changes, const std::array<uint8_t, 16>& chain);
   // Forgets all: the table isn't on the log's history. The boot number stays.
   Status clear();
+  // Opens it anew if it failed, and puts `all` in the place of what is there, in one batch.
+  Status replace(const Changes& all);
 
  private:
-  explicit PurgeJournal(std::unique_ptr<kv::Db> db);
+  PurgeJournal(std::string path, std::function<int()> write_fault);
+  Status open_db(std::string* why);
+  Status read(uint64_t first_boot, std::string* why);
   Status write(const Changes& changes, bool sync);
+  Status add(kv::Batch& batch, const Changes& changes);
+  Status erase_all(kv::Batch& batch) const;
 
-  std::unique_ptr<kv::Db> db_;
+  const std::string path_;
+  const std::function<int()> write_fault_;
+  std::unique_ptr<kv::Db> db_;  // null: it couldn't be opened
   Loaded loaded_;
   std::mutex mutex_;  // of a write, with what it read before
   std::map<std::string, Site, std::less<>> sites_;

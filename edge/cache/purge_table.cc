@@ -41,6 +41,15 @@ std::vector<FineTable::Listed> FineTable::list(uint32_t site) const {
   return all;
 }
 
+std::vector<FineTable::Listed> FineTable::list_all() const {
+  std::vector<Listed> all;
+  for (const Shard& in : shards_) {
+    const std::shared_lock lock(in.mutex);
+    for (const auto& [key, marks] : in.entries) all.push_back({key, marks});
+  }
+  return all;
+}
+
 size_t FineTable::erase(const Key& key, const Marks& marks) {
   Shard& in = shard(key);
   const std::unique_lock lock(in.mutex);

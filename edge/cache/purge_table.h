@@ -38,6 +38,7 @@ class FineTable {
   bool raise(const Key& key, const Marks& marks, Marks& now);
   Marks find(const Key& key) const;
   std::vector<Listed> list(uint32_t site) const;
+  std::vector<Listed> list_all() const;
   // Unless its marks have changed. Answers the bytes that were freed.
   size_t erase(const Key& key, const Marks& marks);
 

@@ -363,6 +363,28 @@ bool PurgedSince::forget_of(Site& from, Whose whose, PurgeChanges& changes) {
   return freed > 0;
 }
 
+PurgeChanges PurgedSince::snapshot() const {
+  const std::lock_guard lock(writer_);
+  PurgeChanges changes;
+  changes.position = applied_.load(std::memory_order_relaxed);
+  if (const Marks all = table_->all.load(); !(all == Marks())) {
+    changes.entries.push_back({std::string(kAllKey), all, false, false});
+  }
+  for (const FineTable::Listed& one : table_->fine.list_all()) {
+    const Site* of = site(one.key.site);
+    add_change(changes, journal_key(of->name_hash, one.key.kind, one.key.key), one.marks, false);
+  }
+  for (const auto& from : table_->owned) {
+    for (const PrefixTable::Listed& one : from->prefixes.list()) {
+      const PurgeKind kind = one.bytes ? PurgeKind::byte_prefix : PurgeKind::prefix;
+      add_change(changes, journal_key(from->name_hash, kind, one.host, one.path), one.marks, false);
+    }
+    // After its entries: what was forgotten between is in its marks.
+    changes.sites.push_back(from->change());
+  }
+  return changes;
+}
+
 void PurgedSince::set_echo(MonoTime sent) {
   int64_t had = echo_ns_.load(std::memory_order_relaxed);
   while (had < sent.ns && !echo_ns_.compare_exchange_weak(had, sent.ns)) {

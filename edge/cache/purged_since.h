@@ -106,6 +106,8 @@ class PurgedSince {
   // 1. entries, 2. last_seq (release), 3. applied (release). The caller then does 4. journal and
   // 5. receipt. `position`: of the last record of the batch.
   PurgeChanges apply(std::span<const Purge> purges, Position position);
+  // The whole table, for a journal that begins anew. `position`: what was applied.
+  PurgeChanges snapshot() const;
   // The last echo: when the nonce that came back was sent. See lag().
   void set_echo(MonoTime sent);
   // With a log: now - the last echo, the longest time before the first; without: zero.

@@ -177,11 +177,19 @@ bool Node::open_cache(std::string* why) {
       return false;
     }
     disk_ = std::move(*opened);
-    Result<std::unique_ptr<PurgeJournal>> journal =
-        PurgeJournal::open(settings_.disk->path + "/purged-since", why);
+    // A step a minute since 2020, so that a journal that was lost doesn't turn it back; 24 bits.
+    constexpr int64_t k2020 = 1'577'836'800;
+    const auto boot =
+        static_cast<uint64_t>(std::max<int64_t>((clock_.wall().seconds() - k2020) / 60, 1));
+    const std::string path = settings_.disk->path + "/purged-since";
+    Result<std::unique_ptr<PurgeJournal>> journal = PurgeJournal::open(path, why, boot);
     if (!journal.ok()) {
       *why = "disk.path: " + *why;
-      return false;
+      if (journal.error().kind == Error::Kind::busy) return false;
+      // The disk is full or failing: as without a table, until it can be written.
+      log::error(*why);
+      why->clear();
+      journal = PurgeJournal::open_later(path, boot);
     }
     journal_ = std::move(*journal);
     options.boot = journal_->loaded().boot;
@@ -211,6 +219,7 @@ bool Node::open_control(std::string* why) {
   purged_->set_boot(journal_ == nullptr ? 0 : journal_->loaded().boot);
   for (const auto& [name, site] : made_->purge_sites) purged_->add_site(site.id, name);
   if (!settings_.control) {
+    if (!keep_local_invalidations(why)) return false;
     purged_->start_without_log();
     return true;
   }
@@ -233,6 +242,26 @@ bool Node::open_control(std::string* why) {
   if (!feed_->load_journal(why)) return false;
   parts_->keep_local = [feed = feed_.get()](const PurgeChanges& changes) {
     feed->keep_local(changes);
+  };
+  return true;
+}
+
+// Without a purge service the journal still has what unsafe methods invalidated: the disk holds
+// copies that are older.
+bool Node::keep_local_invalidations(std::string* why) {
+  if (journal_ == nullptr || !journal_->opened()) return true;
+  const Result<PurgeChanges> loaded = journal_->load_table();
+  if (!loaded.ok()) {
+    *why = "disk.path: the purge journal: " + describe(loaded.error());
+    return false;
+  }
+  (void)purged_->load(*loaded);
+  journal_executor_ = std::make_unique<Executor>("purge-journal", 1, 100'000);
+  parts_->keep_local = [executor = journal_executor_.get(),
+                        journal = journal_.get()](const PurgeChanges& changes) {
+    (void)executor->submit([journal, kept = PurgeJournal::changes_of(changes, {})] {
+      (void)journal->apply_later(kept);
+    });
   };
   return true;
 }

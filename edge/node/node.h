@@ -70,6 +70,7 @@ class Node final : public NodeState {
   bool open_admin(std::string* why);
   bool open_cache(std::string* why);
   bool open_control(std::string* why);
+  bool keep_local_invalidations(std::string* why);
   void declare_metrics();
   void start_workers();
   void begin_to_serve();
@@ -97,6 +98,7 @@ class Node final : public NodeState {
   bool reloading_ = false;
 
   std::unique_ptr<PurgeJournal> journal_;
+  std::unique_ptr<Executor> journal_executor_;  // without a purge service
   std::unique_ptr<DiskTier> disk_;
   std::unique_ptr<PurgedSince> purged_;
   std::unique_ptr<Store> store_;

@@ -1,15 +1,23 @@
 #include "edge/node/purge_feed.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/log.h"
 
 namespace bw::edge {
+namespace {
+
+constexpr Duration kFirstRetry = std::chrono::seconds(1);
+constexpr Duration kLastRetry = std::chrono::seconds(8);
+
+}  // namespace
 
 PurgeFeed::PurgeFeed(Parts parts, std::shared_ptr<purge::ServiceLink> link,
                      purge::NodeReport report)
     : parts_(std::move(parts)),
       applied_total_(declare(parts_.metrics)),
+      retry_(parts_.loop, [this] { write_anew(); }),
       self_(std::make_shared<PurgeFeed*>(this)),
       executor_(std::make_unique<Executor>("purge-journal", 1, 100'000)) {
   purge::LogFollower::Options options;
@@ -62,7 +70,13 @@ bool PurgeFeed::load_journal(std::string* why) {
 
 void PurgeFeed::set_report(purge::NodeReport report) { follower_->set_report(std::move(report)); }
 
-void PurgeFeed::start() { follower_->start(); }
+void PurgeFeed::start() {
+  if (parts_.journal != nullptr && !parts_.journal->opened()) {
+    fail_journal(
+        {Error{.kind = Error::Kind::io, .side = Error::Side::storage, .text = "not opened yet"}});
+  }
+  follower_->start();
+}
 
 void PurgeFeed::leave(Task done) { follower_->leave(std::move(done)); }
 
@@ -110,20 +124,12 @@ void PurgeFeed::on_reset(const purge::LogPoint& point) {
 }
 
 void PurgeFeed::acknowledge(PurgeChanges changes, const purge::LogPoint& point, bool clear) {
-  const auto done = [loop = &parts_.loop, self = self_, point](Status status) {
-    loop->post([self, point, status] {
-      PurgeFeed* feed = *self;
-      if (feed == nullptr) return;
-      if (!status.ok()) {
-        if (!feed->journal_failed_) {
-          log::error("the purge journal cannot be written, purges are no longer acknowledged: " +
-                     describe(status.error()));
-        }
-        feed->journal_failed_ = true;
-        return;
-      }
-      feed->follower_->set_applied(point);
-      feed->look_whether_caught_up();
+  newest_ = point;
+  // A batch behind one that is missing would say that nothing is.
+  if (journal_failed_) return;
+  const auto done = [loop = &parts_.loop, self = self_, point, life = life_](Status status) {
+    loop->post([self, point, life, status] {
+      if (*self != nullptr) (*self)->written(status, point, life);
     });
   };
   if (parts_.journal == nullptr) {
@@ -137,7 +143,53 @@ void PurgeFeed::acknowledge(PurgeChanges changes, const purge::LogPoint& point, 
         if (status.ok()) status = journal->apply(all);
         done(status);
       });
-  if (!queued.ok()) done(queued.error());
+  if (!queued.ok()) fail_journal(queued);
+}
+
+void PurgeFeed::written(const Status& status, const std::optional<purge::LogPoint>& point,
+                        uint64_t life) {
+  if (life != life_) return;
+  if (!status.ok()) return fail_journal(status);
+  if (point) follower_->set_applied(*point);
+  look_whether_caught_up();
+}
+
+void PurgeFeed::fail_journal(const Status& status) {
+  if (!told_failure_) {
+    log::error("the purge journal cannot be written, purges are no longer acknowledged: " +
+               describe(status.error()));
+  }
+  told_failure_ = true;
+  journal_failed_ = true;
+  ++life_;
+  retry_wait_ =
+      retry_wait_ == Duration::zero() ? kFirstRetry : std::min(retry_wait_ * 2, kLastRetry);
+  retry_.arm(retry_wait_);
+}
+
+void PurgeFeed::write_anew() {
+  journal_failed_ = false;
+  // The table is read by the job: it holds `newest_` and perhaps more, which does no harm.
+  const Status queued =
+      executor_->submit([loop = &parts_.loop, self = self_, life = life_, journal = parts_.journal,
+                         purged = &parts_.purged, point = newest_] {
+        PurgeChanges table = purged->snapshot();
+        table.position = 0;
+        PurgeJournal::Changes all = PurgeJournal::changes_of(table, {});
+        if (point) all.position = PurgePosition{point->position.value, point->chain};
+        const Status status = journal->replace(all);
+        loop->post([self, status, point, life] {
+          PurgeFeed* feed = *self;
+          if (feed == nullptr) return;
+          if (status.ok() && life == feed->life_) {
+            log::info("the purge journal is written again");
+            feed->told_failure_ = false;
+            feed->retry_wait_ = {};
+          }
+          feed->written(status, point, life);
+        });
+      });
+  if (!queued.ok()) fail_journal(queued);
 }
 
 PurgeJournal::Changes PurgeFeed::journalled(const PurgeChanges& changes,

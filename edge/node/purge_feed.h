@@ -4,15 +4,17 @@
 //               -> executor: PurgeJournal (4) -> set_applied, the receipt (5)
 //
 // Threads: its loop's, but keep_local(); the journal on an executor of one thread, in order.
-// Errors: a journal that fails stops acknowledging; the node then lags, visibly. Bounds: 1024 sites
-// that are only in the log; purges of further ones are passed over, as a site that is served later
-// begins at the position applied by then.
+// Errors: a journal that fails stops acknowledging, the node then lags, visibly; after 1 s,
+// doubling to 8 s, it is opened anew and the whole table written. Bounds: 1024 sites that are only
+// in the log; purges of further ones are passed over, as a site that is served later begins at the
+// position applied by then.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/executor.h"
@@ -53,6 +55,8 @@ class PurgeFeed final : public purge::FollowerEvents {
   static metrics::Family<metrics::Counter>& declare(metrics::Registry& registry);
 
   bool caught_up() const { return told_caught_up_; }
+  std::optional<purge::LogPoint> acknowledged() const { return follower_->applied(); }
+  bool journal_failed() const { return told_failure_; }
   // Keeps a local invalidation, unsynced. Any thread.
   void keep_local(const PurgeChanges& changes);
 
@@ -67,6 +71,11 @@ class PurgeFeed final : public purge::FollowerEvents {
   uint32_t foreign_site(const std::string& name);
   void acknowledge(PurgeChanges changes, const purge::LogPoint& point, bool clear);
   PurgeJournal::Changes journalled(const PurgeChanges& changes, const purge::LogPoint& point);
+  // How a batch of the journal went, on the loop.
+  void written(const Status& status, const std::optional<purge::LogPoint>& point, uint64_t life);
+  void fail_journal(const Status& status);
+  // Puts the whole table in the place of a journal that failed.
+  void write_anew();
   void look_whether_caught_up();
 
   Parts parts_;
@@ -76,7 +85,12 @@ class PurgeFeed final : public purge::FollowerEvents {
   uint32_t next_foreign_ = kMaxSites - 1;
   std::unique_ptr<purge::LogFollower> follower_;
   bool told_caught_up_ = false;
+  std::optional<purge::LogPoint> newest_;  // applied to the table, perhaps not yet to the journal
   bool journal_failed_ = false;
+  bool told_failure_ = false;
+  uint64_t life_ = 0;  // of the journal: what was queued before a failure isn't asked any more
+  Duration retry_wait_{};
+  net::Timer retry_;
   std::shared_ptr<PurgeFeed*> self_;
   std::unique_ptr<Executor> executor_;
 };

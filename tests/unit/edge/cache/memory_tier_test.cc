@@ -147,3 +147,32 @@ TEST_CASE("memory: loops share it without a race") {
   CHECK(wrong == 0);
   CHECK(tier.used() <= kSize);
 }
+
+TEST_CASE(
+    "memory: what slow readers hold counts although it was evicted, and doesn't empty the cache") {
+  MemoryTier tier(kSize, Objective::requests);
+  std::vector<Hash128> small;
+  for (uint64_t i = 0; i < 100; ++i) {
+    small.push_back(key_of(i));
+    REQUIRE(tier.put(small.back(), object_of(100, 1)));
+    for (int hits = 0; hits < 3; ++hits) REQUIRE(tier.find(small.back()));
+  }
+  std::vector<Ref<Object>> held;
+  size_t bytes = 0;
+  for (uint64_t i = 1000; i < 1200; ++i) {
+    const Ref<Object> object = object_of(50'000, 1);
+    if (tier.put(key_of(i), object)) {
+      bytes += object->charge();
+      held.push_back(object);
+    }
+    CHECK(tier.used() <= kSize);
+  }
+  CHECK(bytes <= kSize);
+  CHECK(tier.read_on() > 0);
+  size_t still_there = 0;
+  for (const Hash128& key : small) still_there += tier.find(key) ? 1 : 0;
+  CHECK(still_there == small.size());
+  held.clear();
+  CHECK(tier.read_on() == 0);
+  CHECK(tier.reserve(50'000));
+}

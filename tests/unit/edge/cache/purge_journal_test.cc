@@ -1,6 +1,10 @@
 #include "edge/cache/purge_journal.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/support/temp_dir.h"
 
@@ -74,4 +78,61 @@ TEST_CASE("purge journal: clear forgets all but the boot number") {
   CHECK_FALSE(journal->loaded().position.has_value());
   CHECK((*journal->load_entries()).empty());
   CHECK(journal->loaded().boot == 2);
+}
+
+TEST_CASE("purge journal: after a failed write nothing is written until the whole table was") {
+  test::TempDir dir;
+  std::atomic<int> fault{0};
+  std::string why;
+  auto journal = *PurgeJournal::open(dir / "purge", &why, 1, [&] { return fault.load(); });
+  const auto batch = [](const char* key, uint64_t position) {
+    PurgeJournal::Changes changes;
+    changes.entries = {{key, {.hard = position}}};
+    changes.sites = {{"shop", {}, position}};
+    changes.position = edge::PurgePosition{.position = position};
+    return changes;
+  };
+  REQUIRE(journal->apply(batch("one", 1)).ok());
+  fault = ENOSPC;
+  CHECK_FALSE(journal->apply(batch("two", 2)).ok());
+  CHECK_FALSE(journal->replace(batch("two", 2)).ok());
+  fault = 0;
+  CHECK_FALSE(journal->apply(batch("three", 3)).ok());
+  PurgeJournal::Changes all = batch("two", 3);
+  all.entries.push_back({"three", {.hard = 3}});
+  REQUIRE(journal->replace(all).ok());
+  REQUIRE(journal->apply(batch("four", 4)).ok());
+  journal.reset();
+  journal = open_at(dir / "purge");
+  CHECK(journal->loaded().position->position == 4);
+  CHECK_FALSE(journal->find("one")->has_value());
+  for (const char* key : {"two", "three", "four"}) CHECK(journal->find(key)->has_value());
+  CHECK(journal->loaded().boot == 2);
+}
+
+TEST_CASE("purge journal: what is damaged is set aside, and the boot number doesn't go back") {
+  test::TempDir dir;
+  {
+    auto journal = open_at(dir / "purge");
+    PurgeJournal::Changes changes;
+    changes.position = edge::PurgePosition{.position = 9};
+    REQUIRE(journal->apply(changes).ok());
+  }
+  for (const auto& file : std::filesystem::directory_iterator(dir / "purge")) {
+    if (file.path().filename().string().starts_with("MANIFEST")) {
+      std::ofstream(file.path()) << "no manifest";
+    }
+  }
+  std::string why;
+  auto opened = PurgeJournal::open(dir / "purge", &why, 70);
+  REQUIRE(opened.ok());
+  CHECK((*opened)->loaded().boot == 70);
+  CHECK_FALSE((*opened)->loaded().position.has_value());
+  CHECK(std::filesystem::exists(dir / "purge.set-aside-0"));
+  // Where nothing can be made, nothing is moved.
+  opened->reset();
+  const auto none = PurgeJournal::open(dir / "purge", &why, 70, [] { return EIO; });
+  CHECK_FALSE(none.ok());
+  CHECK_FALSE(std::filesystem::exists(dir / "purge.set-aside-1"));
+  CHECK(std::filesystem::exists(dir / "purge"));
 }
