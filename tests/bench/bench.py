@@ -225,7 +225,7 @@ def main():
     parser.add_argument("--against", default="", metavar="FILE", help="another build of ours")
     parser.add_argument("--tools", default="build/release/tests/bench", metavar="FOLDER")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="a run")
+    parser.add_argument("--seconds", type=float, default=0.4, help="a run")
     parser.add_argument("--idle", type=int, default=2000, help="connections held")
     parser.add_argument("--objects", type=int, default=1_000_000, help="of the case zipf")
     parser.add_argument("--json", metavar="FILE")
