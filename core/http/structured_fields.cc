@@ -203,6 +203,11 @@ class Reader {
   std::string_view rest_;
 };
 
+bool is_sf_token(std::string_view text) {
+  return !text.empty() && is_token_start(text[0]) &&
+         std::all_of(text.begin(), text.end(), is_token_char);
+}
+
 }  // namespace
 
 std::optional<Item> parse_item(std::string_view text) {
@@ -268,20 +273,20 @@ std::optional<std::string> encode_string(std::string_view text) {
 }
 
 std::optional<std::string> encode_token(std::string_view text) {
-  if (text.empty() || !is_token_start(text[0]) ||
-      !std::all_of(text.begin(), text.end(), is_token_char)) {
-    return std::nullopt;
-  }
+  if (!is_sf_token(text)) return std::nullopt;
   return std::string(text);
 }
 
-std::string encode_name(std::string_view text) {
-  if (auto token = encode_token(text)) return *token;
+void append_name(std::string& out, std::string_view text) {
+  if (is_sf_token(text)) {
+    out += text;
+    return;
+  }
   std::string clean(text);
   for (char& c : clean) {
     if (c < 0x20 || c == 0x7f) c = '?';
   }
-  return *encode_string(clean);
+  out += *encode_string(clean);
 }
 
 }  // namespace bw::http::sf

@@ -58,7 +58,7 @@ const BareItem* find(const Parameters& parameters, std::string_view key);
 // Nullopt for what can't be written: a string with bytes outside visible ASCII, a bad token.
 std::optional<std::string> encode_string(std::string_view text);  // with its quotes
 std::optional<std::string> encode_token(std::string_view text);
-// A token where it can be one, else a string; bytes that fit neither become '?'.
-std::string encode_name(std::string_view text);
+// Appends a token where it can be one, else a string; bytes that fit neither become '?'.
+void append_name(std::string& out, std::string_view text);
 
 }  // namespace bw::http::sf

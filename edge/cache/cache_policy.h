@@ -37,6 +37,8 @@ struct SitePolicy {
   std::string name;       // the site's name; store keys are made of it
   uint64_t key_seed = 0;  // of the store keys, the same on all nodes of a deployment
   KeyRules key;
+  // make_key_prefix(): what all keys of this policy begin with. Empty: made for each key.
+  std::string key_prefix;
 
   bool stores = true;  // false: profile private, or a rule's `pass`
   std::chrono::seconds default_ttl{0};

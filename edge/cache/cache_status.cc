@@ -1,5 +1,7 @@
 #include "edge/cache/cache_status.h"
 
+#include <charconv>
+
 #include "core/http/structured_fields.h"
 
 namespace bw::edge {
@@ -62,19 +64,29 @@ Forwarded forwarded_for(Reason reason) {
 }
 
 std::string cache_status_member(const CacheStatus& status) {
-  std::string out = http::sf::encode_name(status.node);
+  std::string out;
+  append_cache_status_member(out, status);
+  return out;
+}
+
+void append_cache_status_member(std::string& out, const CacheStatus& status) {
+  const auto number = [&out](std::string_view name, int64_t value) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    out.append(name).append(digits, static_cast<size_t>(end - digits));
+  };
+  http::sf::append_name(out, status.node);
   if (status.hit) {
     out += "; hit";
   } else if (status.fwd != Forwarded::none) {
     out += "; fwd=";
     out += to_text(status.fwd);
-    if (status.fwd_status != 0) out += "; fwd-status=" + std::to_string(status.fwd_status);
+    if (status.fwd_status != 0) number("; fwd-status=", status.fwd_status);
   }
   if (status.stored) out += "; stored";
   if (status.collapsed) out += "; collapsed";
-  if (status.ttl.has_value()) out += "; ttl=" + std::to_string(*status.ttl);
-  if (!status.detail.empty()) out += "; detail=" + http::sf::encode_name(status.detail);
-  return out;
+  if (status.ttl.has_value()) number("; ttl=", *status.ttl);
+  if (!status.detail.empty()) http::sf::append_name(out += "; detail=", status.detail);
 }
 
 std::string append_cache_status(std::string_view received, std::string_view member) {

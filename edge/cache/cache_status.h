@@ -38,6 +38,8 @@ struct CacheStatus {
   std::string_view detail;  // a token, or anything: then quoted
 };
 std::string cache_status_member(const CacheStatus& status);
+// The same, appended.
+void append_cache_status_member(std::string& out, const CacheStatus& status);
 // `received` (from the origin's side) first, then ours. Either may be empty.
 std::string append_cache_status(std::string_view received, std::string_view member);
 

@@ -293,8 +293,8 @@ Reuse judge_reuse(const Freshness& freshness, const http::RequestHead& request,
     return reuse;
   }
   std::optional<int64_t> max_stale;
-  if (!policy.ignore_request_directives) {
-    const bool has_control = request.fields.has(FieldId::cache_control);
+  const bool has_control = request.fields.has(FieldId::cache_control);
+  if (!policy.ignore_request_directives && (has_control || request.fields.has(FieldId::pragma))) {
     const CacheDirectives asked = parse_cache_control(request.fields);
     bool no_cache = asked.no_cache;
     if (!has_control) {

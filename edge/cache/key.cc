@@ -106,6 +106,60 @@ bool named(std::span<const std::string> patterns, std::string_view name, bool ig
   return false;
 }
 
+// Nothing in it that normalising would change, but for the case.
+bool is_plain_path(std::string_view path) {
+  char before = 0;
+  for (const char c : path) {
+    if (c <= ' ' || c >= 0x7f || c == '%' || (c == '.' && before == '/')) return false;
+    before = c;
+  }
+  return path.starts_with('/');
+}
+
+bool is_plain_query(std::string_view query) {
+  return std::all_of(query.begin(), query.end(),
+                     [](char c) { return c > ' ' && c < 0x7f && c != '%'; });
+}
+
+void append_path(std::string& out, std::string_view path, bool ignore_case) {
+  if (!ignore_case && is_plain_path(path)) {
+    out += path;
+  } else {
+    out += normalise_path(path, ignore_case);
+  }
+}
+
+// With its '?', if one is left.
+void append_query(std::string& out, const KeyRules& rules, std::optional<std::string_view> query) {
+  if (!query || query->empty()) return;
+  const bool kept = rules.query == KeyRules::Query::keep && rules.query_only.empty() &&
+                    rules.query_except.empty() && !rules.ignore_case;
+  if (kept && is_plain_query(*query)) {
+    out += '?';
+    out += *query;
+  } else if (const auto normal = normalise_query(rules, query)) {
+    out += '?';
+    out += *normal;
+  }
+}
+
+std::string_view host_of(std::string_view authority) {
+  size_t end = authority.size();
+  if (authority.starts_with('[')) {
+    const size_t bracket = authority.find(']');
+    if (bracket != std::string_view::npos) end = bracket + 1;
+  } else {
+    end = std::min(authority.find(':'), authority.size());
+  }
+  std::string_view host = authority.substr(0, end);
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return host;
+}
+
+void append_host(std::string& out, std::string_view authority) {
+  for (const char c : host_of(authority)) out += lower_case(c);
+}
+
 std::string_view parameter_name(std::string_view parameter) {
   return parameter.substr(0, parameter.find('='));
 }
@@ -123,6 +177,23 @@ std::string cookies_of(const http::FieldList& fields) {
     all += field.value;
   }
   return all;
+}
+
+void append_cookies(std::string& text, const KeyRules& rules, const http::FieldList& fields) {
+  const std::string all = cookies_of(fields);
+  for (const std::string& name : rules.cookies) {
+    text += "\n;";
+    text += name;
+    std::string_view rest = all;
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find(';'), rest.size());
+      const std::string_view pair = trim_blanks(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (cookie_name(pair) != name) continue;
+      text += ';';
+      text += pair;
+    }
+  }
 }
 
 Hash128 purge_hash(char kind, std::string_view host, std::string_view path,
@@ -185,15 +256,8 @@ std::optional<std::string> normalise_query(const KeyRules& rules,
 }
 
 std::string normalise_host(std::string_view authority) {
-  size_t end = authority.size();
-  if (!authority.empty() && authority[0] == '[') {
-    const size_t bracket = authority.find(']');
-    if (bracket != std::string_view::npos) end = bracket + 1;
-  } else {
-    end = std::min(authority.find(':'), authority.size());
-  }
-  std::string host = lower_case(authority.substr(0, end));
-  if (!host.empty() && host.back() == '.') host.pop_back();
+  std::string host;
+  append_host(host, authority);
   return host;
 }
 
@@ -236,34 +300,38 @@ Hash128 host_purge_key(std::string_view host) {
   return purge_hash('h', normalise_host(host), "", std::nullopt);
 }
 
-CacheKey make_key(const SitePolicy& policy, const http::RequestHead& request) {
-  const KeyRules& rules = policy.key;
-  CacheKey key;
-  key.site = policy.site;
-  if (rules.host) key.host_text = normalise_host(request.authority);
-  key.path = normalise_path(request.path(), rules.ignore_case);
-  const auto query = normalise_query(rules, request.query());
-  key.target = key.path;
-  if (query.has_value()) {
-    key.target += '?';
-    key.target += *query;
-  }
+std::string make_key_prefix(const SitePolicy& policy) {
+  const uint64_t hash = rules_hash(policy.key);
+  return policy.name + '\n' + hex({reinterpret_cast<const char*>(&hash), sizeof hash}) + '\n';
+}
 
+CacheKey make_key(const SitePolicy& policy, const http::RequestHead& request) {
+  CacheKey key;
+  make_key(policy, request, key);
+  return key;
+}
+
+void make_key(const SitePolicy& policy, const http::RequestHead& request, CacheKey& key) {
+  const KeyRules& rules = policy.key;
+  key.site = policy.site;
+  key.kept.reset();
   // No part can hold a line feed: fields and targets are checked by the parsers.
   std::string& text = key.text;
-  const uint64_t hash = rules_hash(rules);
-  text.reserve(policy.name.size() + key.target.size() + key.host_text.size() + 64);
-  text += policy.name;
-  text += '\n';
-  text += hex({reinterpret_cast<const char*>(&hash), sizeof hash});
-  text += '\n';
+  const auto here = [&text] { return static_cast<uint32_t>(text.size()); };
+  text = policy.key_prefix.empty() ? make_key_prefix(policy) : policy.key_prefix;
   text += request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
   text += '\n';
   text += rules.scheme ? std::string_view(request.scheme) : std::string_view("-");
   text += '\n';
-  text += key.host_text;
+  key.host_at = here();
+  if (rules.host) append_host(text, request.authority);
+  key.host_size = here() - key.host_at;
   text += '\n';
-  text += key.target;
+  key.target_at = here();
+  append_path(text, request.path(), rules.ignore_case);
+  key.path_size = here() - key.target_at;
+  append_query(text, rules, request.query());
+  key.target_size = here() - key.target_at;
   for (const std::string& name : rules.headers) {
     text += '\n';
     text += name;
@@ -273,27 +341,42 @@ CacheKey make_key(const SitePolicy& policy, const http::RequestHead& request) {
       text += *value;
     }
   }
-  if (!rules.cookies.empty()) {
-    const std::string all = cookies_of(request.fields);
-    for (const std::string& name : rules.cookies) {
-      text += "\n;";
-      text += name;
-      std::string_view rest = all;
-      while (!rest.empty()) {
-        const size_t end = std::min(rest.find(';'), rest.size());
-        const std::string_view pair = trim_blanks(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-        if (cookie_name(pair) != name) continue;
-        text += ';';
-        text += pair;
-      }
-    }
-  }
+  if (!rules.cookies.empty()) append_cookies(text, rules, request.fields);
   key.hash = xxh3_128(text, policy.key_seed);
-  key.url = purge_hash('u', key.host_text, key.path, query);
-  key.url_any_query = purge_hash('q', key.host_text, key.path, std::nullopt);
-  key.host = purge_hash('h', key.host_text, "", std::nullopt);
-  return key;
+}
+
+PurgeHashes CacheKey::purge_hashes() const {
+  if (kept) return *kept;
+  std::optional<std::string_view> query;
+  if (target_size > path_size) query = target().substr(path_size + 1);
+  return {purge_hash('u', host(), path(), query), purge_hash('q', host(), path(), std::nullopt),
+          purge_hash('h', host(), "", std::nullopt)};
+}
+
+PurgeKeys CacheKey::purge_keys(std::span<const uint64_t> tags) const {
+  const PurgeHashes hashes = purge_hashes();
+  return {site, hashes.url, hashes.url_any_query, hashes.host, host(), path(), tags};
+}
+
+bool CacheKey::find_parts() {
+  // Name, rules, method and scheme come before the host, a line each.
+  size_t at = 0;
+  for (int line = 0; line < 4; ++line) {
+    at = text.find('\n', at);
+    if (at == std::string::npos) return false;
+    ++at;
+  }
+  const size_t host_end = text.find('\n', at);
+  if (host_end == std::string::npos || text.size() > UINT32_MAX) return false;
+  const size_t target = host_end + 1;
+  const size_t target_end = std::min(text.find('\n', target), text.size());
+  const size_t path_end = std::min(text.find('?', target), target_end);
+  host_at = static_cast<uint32_t>(at);
+  host_size = static_cast<uint32_t>(host_end - at);
+  target_at = static_cast<uint32_t>(target);
+  target_size = static_cast<uint32_t>(target_end - target);
+  path_size = static_cast<uint32_t>(path_end - target);
+  return true;
 }
 
 }  // namespace bw::edge

@@ -28,24 +28,46 @@ struct PurgeKeys {
   std::span<const uint64_t> tags;  // hashes; empty for a request
 };
 
+// What purges of a key's URL, of that with any query, and of its host are found by.
+struct PurgeHashes {
+  Hash128 url;
+  Hash128 url_any_query;
+  Hash128 host;
+};
+
 struct CacheKey {
   std::string text;  // canonical bytes
   Hash128 hash;      // the store key: XXH3-128 of text with the deployment's seed
   uint32_t site = 0;
-  Hash128 url;
-  Hash128 url_any_query;
-  Hash128 host;
-  std::string host_text;
-  std::string path;    // normalised
-  std::string target;  // path and the query that is keyed: what is forwarded
 
-  PurgeKeys purge_keys(std::span<const uint64_t> tags = {}) const {
-    return {site, url, url_any_query, host, host_text, path, tags};
+  // Parts of the text. host: normalised, empty with KeyRules::host = false. target: path and the
+  // query that is keyed, which is what is forwarded.
+  std::string_view host() const { return part(host_at, host_size); }
+  std::string_view path() const { return part(target_at, path_size); }
+  std::string_view target() const { return part(target_at, target_size); }
+  // A hit has no use for these: they are made when they are asked for, once at most of a key that
+  // keeps them (a stored object's).
+  PurgeHashes purge_hashes() const;
+  void keep_purge_hashes() { kept = purge_hashes(); }
+  PurgeKeys purge_keys(std::span<const uint64_t> tags = {}) const;
+
+  // Finds the parts in a text that make_key() wrote; false: it isn't one.
+  bool find_parts();
+
+  std::string_view part(uint32_t at, uint32_t size) const {
+    return std::string_view(text).substr(at, size);
   }
+  uint32_t host_at = 0, host_size = 0;
+  uint32_t target_at = 0, target_size = 0, path_size = 0;
+  std::optional<PurgeHashes> kept;
 };
 
 // GET and HEAD share a key; other methods get one too (for invalidation), and never store.
 CacheKey make_key(const SitePolicy& policy, const http::RequestHead& request);
+// The same into a key whose memory is used again.
+void make_key(const SitePolicy& policy, const http::RequestHead& request, CacheKey& key);
+// SitePolicy::key_prefix, once name and key are set.
+std::string make_key_prefix(const SitePolicy& policy);
 
 // Escapes of unreserved characters decoded, the others' hex in upper case, dot segments removed.
 // Empty segments stay. ignore_case: lower case.

@@ -5,7 +5,7 @@
 namespace bw::edge {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
 // What the heap and the index cost beside the bytes themselves.
 constexpr size_t kObjectOverhead = 160;
 constexpr size_t kAllocationOverhead = 32;
@@ -108,16 +108,39 @@ class Reader {
   bool ok_ = true;
 };
 
-size_t charge_of(const ObjectMeta& meta, const std::vector<Slice>& body) {
+// What every answer from memory says: all but what a tier alone may see, and what differs per
+// answer.
+http::PreparedHead prepare_head(const ObjectMeta& meta) {
+  http::PreparedHead head(meta.status, meta.body_size);
+  if (meta.vary_mark) return head;
+  for (const http::Field field : meta.fields) {
+    switch (field.id) {
+      case http::FieldId::age:
+      case http::FieldId::cache_status:
+      case http::FieldId::cache_tag:
+      case http::FieldId::cdn_cache_control:
+      case http::FieldId::surrogate_control:
+      case http::FieldId::surrogate_key:
+      case http::FieldId::via:
+        break;
+      default:
+        head.add(field);
+    }
+  }
+  return head;
+}
+
+size_t charge_of(const ObjectMeta& meta, const http::PreparedHead& head,
+                 const std::vector<Slice>& body) {
   size_t charge = sizeof(Object) + kObjectOverhead;
-  for (const std::string* text : {&meta.key.text, &meta.key.host_text, &meta.key.path,
-                                  &meta.key.target, &meta.validators.etag}) {
+  for (const std::string* text : {&meta.key.text, &meta.validators.etag}) {
     if (text->capacity() > 15) charge += text->capacity() + kAllocationOverhead;
   }
   for (const std::string& name : meta.vary) {
     charge += sizeof(std::string) + name.capacity() + kAllocationOverhead;
   }
   charge += meta.fields.bytes() + 2 * kAllocationOverhead;
+  if (!head.lines().empty()) charge += head.lines().size() + kAllocationOverhead;
   charge += meta.tags.capacity() * sizeof(uint64_t);
   for (const Slice& slice : body) {
     charge += slice.size() + sizeof(Slice) + sizeof(Buffer) + kAllocationOverhead;
@@ -133,12 +156,6 @@ std::string encode_meta(const ObjectMeta& meta) {
   out.text(meta.key.text);
   out.hash(meta.key.hash);
   out.number(meta.key.site);
-  out.hash(meta.key.url);
-  out.hash(meta.key.url_any_query);
-  out.hash(meta.key.host);
-  out.text(meta.key.host_text);
-  out.text(meta.key.path);
-  out.text(meta.key.target);
   out.hash(meta.variant);
   out.number(meta.vary_mark ? 1 : 0);
   out.number(meta.vary.size());
@@ -175,12 +192,6 @@ Result<ObjectMeta> decode_meta(std::string_view bytes) {
   meta.key.text = in.text();
   meta.key.hash = in.hash();
   meta.key.site = static_cast<uint32_t>(in.below(kMaxSites));
-  meta.key.url = in.hash();
-  meta.key.url_any_query = in.hash();
-  meta.key.host = in.hash();
-  meta.key.host_text = in.text();
-  meta.key.path = in.text();
-  meta.key.target = in.text();
   meta.variant = in.hash();
   meta.vary_mark = in.below(2) == 1;
   for (size_t n = in.count(1); n > 0 && in.ok(); --n) meta.vary.emplace_back(in.text());
@@ -217,7 +228,7 @@ Result<ObjectMeta> decode_meta(std::string_view bytes) {
   meta.generation = in.number();
   meta.pos = in.number();
   meta.local = in.number();
-  if (!known || !in.done()) {
+  if (!known || !in.done() || !meta.key.find_parts()) {
     return Error{.kind = Error::Kind::corrupt,
                  .side = Error::Side::storage,
                  .text = "meta of a stored object"};
@@ -228,16 +239,21 @@ Result<ObjectMeta> decode_meta(std::string_view bytes) {
 Object::Object(ObjectMeta meta, std::vector<Slice> body)
     : meta_(std::move(meta)),
       body_(std::move(body)),
-      charge_(charge_of(meta_, body_)),
+      head_(prepare_head(meta_)),
+      charge_(charge_of(meta_, head_, body_)),
       pos_(meta_.pos),
-      local_(meta_.local) {}
+      local_(meta_.local) {
+  meta_.key.keep_purge_hashes();
+}
 
 Object::Object(ObjectMeta meta, std::shared_ptr<BodySource> source)
     : meta_(std::move(meta)),
       source_(std::move(source)),
-      charge_(charge_of(meta_, body_)),
+      charge_(charge_of(meta_, head_, body_)),
       pos_(meta_.pos),
-      local_(meta_.local) {}
+      local_(meta_.local) {
+  meta_.key.keep_purge_hashes();
+}
 
 Object::~Object() {
   if (ledger_ != nullptr) ledger_->fetch_sub(charge_, std::memory_order_relaxed);

@@ -18,6 +18,7 @@
 #include "core/base/slice.h"
 #include "core/base/task.h"
 #include "core/http/field_list.h"
+#include "core/http/prepared_head.h"
 #include "edge/cache/freshness.h"
 #include "edge/cache/key.h"
 #include "edge/cache/position.h"
@@ -64,6 +65,8 @@ class Object final : public Pinned {
   // Of an object in memory: the pieces of a part of the body. Needs offset + length <= size().
   std::vector<Slice> slices(uint64_t offset, uint64_t length) const;
   const std::vector<Slice>& body() const { return body_; }
+  // Of an object in memory: its head as clients may see it, without Age, Via and Cache-Status.
+  const http::PreparedHead& head() const { return head_; }
   BodySource* source() const { return source_.get(); }
   const std::shared_ptr<BodySource>& shared_source() const { return source_; }
   // Bytes it holds in memory: body, fields, itself.
@@ -87,6 +90,7 @@ class Object final : public Pinned {
   ObjectMeta meta_;
   std::vector<Slice> body_;
   std::shared_ptr<BodySource> source_;
+  http::PreparedHead head_;
   size_t charge_ = 0;
   mutable std::atomic<Position> pos_;
   mutable std::atomic<uint64_t> local_;

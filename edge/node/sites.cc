@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "core/base/digest.h"
 #include "core/base/file.h"
+#include "edge/cache/key.h"
 
 namespace bw::edge {
 namespace {
@@ -111,6 +112,7 @@ struct SiteCompiler {
     policy->key_seed = key_seed;
     policy->key = key.rules;
     policy->key.headers = lower(key.rules.headers);
+    policy->key_prefix = make_key_prefix(*policy);
     policy->stores = cache.stores && !pass;
     policy->default_ttl = seconds(cache.default_ttl);
     for (const auto& [status, ttl] : cache.status_ttl) {

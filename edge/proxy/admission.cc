@@ -14,8 +14,12 @@ using http::FieldId;
 
 constexpr int kMaxTiers = 4;
 
-Refusal refuse(int status, std::string_view name, std::string detail) {
-  return {.status = status, .name = name, .detail = std::move(detail)};
+using RefusalPtr = std::unique_ptr<const Refusal>;
+
+RefusalPtr refuse(Refusal refusal) { return std::make_unique<const Refusal>(std::move(refusal)); }
+
+RefusalPtr refuse(int status, std::string_view name, std::string detail) {
+  return refuse({.status = status, .name = name, .detail = std::move(detail)});
 }
 
 net::Ip peer_ip(const net::Address& peer) {
@@ -26,8 +30,8 @@ net::Ip peer_ip(const net::Address& peer) {
 }
 
 // Whether a tier of ours asks. A wrong token is refused loudly: it is a mistake or an attack.
-std::optional<Refusal> find_tier(Worker& worker, http::ServerStream& stream,
-                                 const Entrance::Facts& entrance, Admission& admission) {
+RefusalPtr find_tier(Worker& worker, http::ServerStream& stream, const Entrance::Facts& entrance,
+                     Admission& admission) {
   const NodeParts& node = worker.node();
   const http::FieldList& fields = stream.request().fields;
   const std::optional<std::string_view> token = fields.find(FieldId::breakwater_tier_token);
@@ -48,27 +52,28 @@ std::optional<Refusal> find_tier(Worker& worker, http::ServerStream& stream,
     const std::optional<std::string_view> seq = fields.find(FieldId::breakwater_purge_seq);
     admission.need = seq ? parse_position(*seq).value_or(0) : 0;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
-std::optional<Refusal> check_method(const http::RequestHead& request) {
+RefusalPtr check_method(const http::RequestHead& request) {
   const std::string& method = request.method;
   static constexpr std::string_view kAllowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
   if (method == "PURGE") {
-    Refusal refusal = refuse(405, "method", "Purges go to the purge service, not to an edge.");
-    refusal.allow = kAllowed;
-    return refusal;
+    return refuse({.status = 405,
+                   .name = "method",
+                   .detail = "Purges go to the purge service, not to an edge.",
+                   .allow = kAllowed});
   }
   if (method == "CONNECT" || method == "TRACE" || !request.protocol.empty()) {
-    Refusal refusal = refuse(405, "method", "This method isn't served here.");
-    refusal.allow = kAllowed;
-    return refusal;
+    return refuse({.status = 405,
+                   .name = "method",
+                   .detail = "This method isn't served here.",
+                   .allow = kAllowed});
   }
   if (request.target == "*") {
-    Refusal answer{.status = 204, .allow = kAllowed, .verdict = Verdict::pass};
-    return answer;
+    return refuse({.status = 204, .allow = kAllowed, .verdict = Verdict::pass});
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 void find_client(http::ServerStream& stream, Admission& admission) {
@@ -85,7 +90,7 @@ void find_client(http::ServerStream& stream, Admission& admission) {
     }
     // Keys are made of the client's scheme, which the link between tiers doesn't have.
     const auto proto = fields.find(FieldId::x_forwarded_proto);
-    if (proto == "http" || proto == "https") admission.scheme = *proto;
+    if (proto == "http" || proto == "https") admission.scheme = *proto;  // lives as the request
   }
   if (admission.snapshot->locator != nullptr) {
     admission.location = admission.snapshot->locator->find(admission.client.ip);
@@ -94,15 +99,16 @@ void find_client(http::ServerStream& stream, Admission& admission) {
   }
 }
 
-Refusal limited(const LimitRule& rule) {
-  Refusal refusal = refuse(429, "rate-limit", "The limit \"" + rule.name + "\" is reached.");
-  refusal.verdict = Verdict::limited;
-  return refusal;
+RefusalPtr limited(const LimitRule& rule) {
+  return refuse({.status = 429,
+                 .name = "rate-limit",
+                 .detail = "The limit \"" + rule.name + "\" is reached.",
+                 .verdict = Verdict::limited});
 }
 
-std::optional<Refusal> take_limits(Worker& worker, const http::RequestHead& request,
-                                   Admission& admission, bool misses) {
-  std::optional<Refusal> refusal;
+RefusalPtr take_limits(Worker& worker, const http::RequestHead& request, Admission& admission,
+                       bool misses) {
+  RefusalPtr refusal;
   for (const std::shared_ptr<const LimitRule>& rule : admission.site->limits) {
     if ((rule->counts == LimitRule::Counts::misses) != misses) continue;
     const std::optional<uint64_t> key = limit_key(*rule, request, admission.client);
@@ -117,28 +123,23 @@ std::optional<Refusal> take_limits(Worker& worker, const http::RequestHead& requ
   return refusal;
 }
 
-std::optional<Refusal> apply_rule(const http::RequestHead& request, const Admission& admission) {
-  const RouteAction& action = admission.route->action;
+RefusalPtr apply_rule(const RouteAction& action) {
   switch (action.kind) {
     case RouteAction::Kind::none:
     case RouteAction::Kind::pass:
-      return std::nullopt;
+      return nullptr;
     case RouteAction::Kind::deny:
       return refuse(403, "denied", "A rule of this site denies this request.");
-    case RouteAction::Kind::redirect: {
-      Refusal answer{.status = action.status, .location = action.location};
-      answer.verdict = Verdict::pass;
-      return answer;
-    }
-    case RouteAction::Kind::respond: {
-      Refusal answer{.status = action.status, .body = action.body};
-      answer.content_type = action.content_type;
-      answer.verdict = Verdict::pass;
-      return answer;
-    }
+    case RouteAction::Kind::redirect:
+      return refuse(
+          {.status = action.status, .location = action.location, .verdict = Verdict::pass});
+    case RouteAction::Kind::respond:
+      return refuse({.status = action.status,
+                     .body = action.body,
+                     .content_type = action.content_type,
+                     .verdict = Verdict::pass});
   }
-  (void)request;
-  return std::nullopt;
+  return nullptr;
 }
 
 }  // namespace
@@ -169,8 +170,10 @@ void admit(Worker& worker, http::ServerStream& stream, const Entrance::Facts& en
   }
   const LoopSeen loop = find_loop(request.fields, worker.node().name);
   if (loop.this_node || loop.ours > kMaxTiers) {
-    admission.refusal = refuse(508, "loop", "This request has been here before.");
-    admission.refusal->verdict = Verdict::error;
+    admission.refusal = refuse({.status = 508,
+                                .name = "loop",
+                                .detail = "This request has been here before.",
+                                .verdict = Verdict::error});
     return;
   }
   admission.route = &admission.site->match(request, admission.client);
@@ -181,9 +184,9 @@ void admit(Worker& worker, http::ServerStream& stream, const Entrance::Facts& en
     }
     if (admission.site->redirect_https && admission.scheme == "http") {
       admission.refusal =
-          Refusal{.status = 301,
+          refuse({.status = 301,
                   .location = "https://" + normalise_host(request.authority) + request.target,
-                  .verdict = Verdict::pass};
+                  .verdict = Verdict::pass});
       return;
     }
     admission.refusal = take_limits(worker, request, admission, false);
@@ -193,12 +196,11 @@ void admit(Worker& worker, http::ServerStream& stream, const Entrance::Facts& en
     admission.refusal = refuse(413, "body-size", "The request body is larger than max_body_size.");
     return;
   }
-  admission.refusal = apply_rule(request, admission);
+  admission.refusal = apply_rule(admission.route->action);
 }
 
-std::optional<Refusal> admit_miss(Worker& worker, const http::RequestHead& request,
-                                  Admission& admission) {
-  if (admission.tier) return std::nullopt;
+RefusalPtr admit_miss(Worker& worker, const http::RequestHead& request, Admission& admission) {
+  if (admission.tier) return nullptr;
   return take_limits(worker, request, admission, true);
 }
 

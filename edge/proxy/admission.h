@@ -45,18 +45,18 @@ struct Admission {
   ClientFacts client;
   net::Ip peer;
   bool peer_trusted = false;
-  geo::Location location;  // what client.country looks into
-  std::string scheme;      // the client's
+  geo::Location location;   // what client.country looks into
+  std::string_view scheme;  // the client's
   std::vector<LimitSeen> limits;
-  std::optional<Refusal> refusal;
+  std::unique_ptr<const Refusal> refusal;
 };
 
 // Fills `admission` (not moved afterwards: it looks into itself).
 void admit(Worker& worker, http::ServerStream& stream, const Entrance::Facts& entrance,
            Admission& admission);
 // Takes from the limits that count misses; a refusal when one says no.
-std::optional<Refusal> admit_miss(Worker& worker, const http::RequestHead& request,
-                                  Admission& admission);
+std::unique_ptr<const Refusal> admit_miss(Worker& worker, const http::RequestHead& request,
+                                          Admission& admission);
 // Charges the limits that count bytes.
 void charge_bytes(Worker& worker, const Admission& admission, uint64_t bytes);
 

@@ -1,6 +1,6 @@
 #include "edge/proxy/answer.h"
 
-#include <array>
+#include <charconv>
 
 #include "edge/cache/ranges.h"
 #include "edge/proxy/forward.h"
@@ -9,6 +9,20 @@ namespace bw::edge {
 namespace {
 
 using http::FieldId;
+
+std::string via_of(const http::FieldList& fields, std::string_view node) {
+  std::string via;
+  if (const std::optional<std::string> before = fields.combined(FieldId::via)) {
+    via.append(*before).append(", ");
+  }
+  return via.append("1.1 ").append(node);
+}
+
+// Whether a name is said of each answer anew.
+bool is_ours(std::string_view name) {
+  return name == "age" || name == "cache-status" || name == "via" || name == "date" ||
+         name == "content-length";
+}
 
 }  // namespace
 
@@ -48,6 +62,39 @@ Part choose_part(const http::RequestHead& request, int status, const Validators&
   return part;
 }
 
+bool MoreFields::add(const http::Field& field) {
+  if (size_ == kMost) return false;
+  fields_[size_++] = field;
+  return true;
+}
+
+bool MoreFields::fill(const http::FieldList& stored, const AnswerFacts& facts) {
+  if (facts.tier || facts.site == nullptr || facts.site->expose_tags || facts.route == nullptr) {
+    return false;
+  }
+  const HeaderEdits& edits = facts.route->headers;
+  for (const std::string& name : edits.response_remove) {
+    if (is_ours(name) || stored.find(name)) return false;
+  }
+  for (const auto& [name, value] : edits.response_set) {
+    if (is_ours(name) || stored.find(name) || !http::is_field_name(name) ||
+        !http::is_field_value(value) || http::is_connection_field(http::field_id(name)) ||
+        !add({.id = http::field_id(name), .name = name, .value = value})) {
+      return false;
+    }
+  }
+  via_ = via_of(stored, facts.node);
+  bool room = add({.id = FieldId::via, .name = "via", .value = via_});
+  if (facts.age) {
+    const auto end = std::to_chars(age_.data(), age_.data() + age_.size(), *facts.age).ptr;
+    room = room && add({.id = FieldId::age,
+                        .name = "age",
+                        .value = {age_.data(), static_cast<size_t>(end - age_.data())}});
+  }
+  return room &&
+         add({.id = FieldId::cache_status, .name = "cache-status", .value = facts.cache_status});
+}
+
 void dress(http::FieldList& fields, const AnswerFacts& facts) {
   if (!facts.tier) {
     if (facts.site == nullptr || !facts.site->expose_tags) {
@@ -57,12 +104,7 @@ void dress(http::FieldList& fields, const AnswerFacts& facts) {
     fields.remove(FieldId::cdn_cache_control);
     fields.remove(FieldId::surrogate_control);
   }
-  std::string via = "1.1 ";
-  via += facts.node;
-  if (const std::optional<std::string> before = fields.combined(FieldId::via)) {
-    via = *before + ", " + via;
-  }
-  fields.set(FieldId::via, via);
+  fields.set(FieldId::via, via_of(fields, facts.node));
   if (facts.age) fields.set(FieldId::age, std::to_string(*facts.age));
   fields.set(FieldId::cache_status, facts.cache_status);
   if (facts.route != nullptr && !facts.tier) facts.route->headers.edit_response(fields);

@@ -4,8 +4,10 @@
 // Pure. See: RFC 9110 sections 13.2.2, 14.2 and 15.4.5; RFC 9111 section 4.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,6 +39,25 @@ struct AnswerFacts {
   std::optional<int64_t> age;     // not said when empty
   std::optional<uint64_t> size;   // of the whole representation
 };
+// What an answer says beside a stored object's prepared head. Values live in `text` or in what the
+// facts refer to.
+class MoreFields {
+ public:
+  // False: the head can't be sent as it was prepared: a tier asks, tags are shown, or the route
+  // edits a field that is stored or said here.
+  bool fill(const http::FieldList& stored, const AnswerFacts& facts);
+  // False: no room.
+  bool add(const http::Field& field);
+  std::span<const http::Field> fields() const { return {fields_.data(), size_}; }
+
+ private:
+  static constexpr size_t kMost = 24;
+  std::array<http::Field, kMost> fields_;
+  size_t size_ = 0;
+  std::string via_;
+  std::array<char, 20> age_;
+};
+
 // `fields` as stored or received, without hop-by-hop.
 http::ResponseHead make_answer(const http::FieldList& fields, const Part& part,
                                const AnswerFacts& facts);

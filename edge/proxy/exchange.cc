@@ -24,6 +24,7 @@ Exchange::Exchange(Worker& worker, http::ServerStream& stream, const Entrance::F
       stream_(stream),
       entrance_(entrance),
       request_(&stream.request()),
+      key_(worker.take_key()),
       begun_(worker.loop().now()) {
   record_.time = worker.loop().wall();
 }
@@ -31,6 +32,7 @@ Exchange::Exchange(Worker& worker, http::ServerStream& stream, const Entrance::F
 Exchange::~Exchange() {
   if (self_ != nullptr) *self_ = nullptr;
   finish();
+  worker_.give_key(std::move(key_));
 }
 
 void Exchange::start() {
@@ -43,7 +45,7 @@ void Exchange::start() {
   const SitePolicy& policy = *admission_.route->policy;
   if (admission_.scheme != request_->scheme || !policy.strip_cookies.empty()) {
     own_ = std::make_unique<http::RequestHead>(*request_);
-    own_->scheme = admission_.scheme;
+    own_->scheme = std::string(admission_.scheme);
     strip_cookies(own_->fields, policy.strip_cookies);
     request_ = own_.get();
   }
@@ -52,7 +54,7 @@ void Exchange::start() {
     pass(method ? Reason::method : Reason::rule);
     return;
   }
-  key_ = make_key(policy, *request_);
+  make_key(policy, *request_, key_);
   look_up();
 }
 

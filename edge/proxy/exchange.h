@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "core/base/recycled.h"
 #include "core/http/server_stream.h"
 #include "edge/cache/cache_status.h"
 #include "edge/cache/store.h"
@@ -31,8 +32,11 @@ namespace bw::edge {
 class Exchange final : public http::StreamHandler,
                        public FillWatcher,
                        public DeliveryEvents,
-                       public PassEvents {
+                       public PassEvents,
+                       public Recycled<Exchange> {
  public:
+  using Recycled<Exchange>::operator new;
+  using Recycled<Exchange>::operator delete;
   Exchange(Worker& worker, http::ServerStream& stream, const Entrance::Facts& entrance);
   ~Exchange() override;
 
@@ -69,6 +73,8 @@ class Exchange final : public http::StreamHandler,
   // Deliver.
   void deliver_object(Ref<Object> object, CacheStatus status, bool stale, Position proof);
   void deliver_validated();
+  bool send_prepared(const Part& part, const CacheStatus& status);
+  void send_stored_body(const Part& part, Slice first);
   void send_object(const Part& part, const http::ResponseHead& head, Slice first);
   void read_first_piece(Part part, http::ResponseHead head);
   void on_delivered(std::optional<Error> error) override;

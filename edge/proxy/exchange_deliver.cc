@@ -12,20 +12,47 @@ void Exchange::deliver_object(Ref<Object> object, CacheStatus status, bool stale
   if (record_.served_by == ServedBy::none) {
     record_.served_by = object->in_memory() ? ServedBy::memory : ServedBy::disk;
   }
-  Part part = choose_part(*request_, meta.status, meta.validators, object->size());
+  const Part part = choose_part(*request_, meta.status, meta.validators, object->size());
+  found_.object = std::move(object);
+  if (send_prepared(part, status)) return;
   const std::string cache_status = cache_status_member(status);
   AnswerFacts facts = answer_facts(cache_status);
-  facts.size = object->size();
+  facts.size = found_.object->size();
   facts.age = age_to_send_s(meta.freshness, worker_.loop().wall());
   http::ResponseHead head = make_answer(meta.fields, part, facts);
   say_position(head, proof, stale);
   add_last_fields(head);
-  found_.object = std::move(object);
   if (part.body && part.length > 0 && !found_.object->in_memory()) {
     read_first_piece(part, std::move(head));
   } else {
     send_object(part, head, {});
   }
+}
+
+// The whole of an object in memory, for a client: its head goes as it was prepared.
+bool Exchange::send_prepared(const Part& part, const CacheStatus& status) {
+  const Object& object = *found_.object;
+  const ObjectMeta& meta = object.meta();
+  if (!object.in_memory() || !part.whole || part.status != meta.status) return false;
+  thread_local std::string cache_status;
+  cache_status.clear();
+  append_cache_status_member(cache_status, status);
+  AnswerFacts facts = answer_facts(cache_status);
+  facts.age = age_to_send_s(meta.freshness, worker_.loop().wall());
+  MoreFields more;
+  if (!more.fill(meta.fields, facts)) return false;
+  http::FieldList limits;
+  for (const LimitSeen& seen : admission_.limits) {
+    add_limit_fields(limits, *seen.rule, seen.decision);
+  }
+  for (const http::Field field : limits) {
+    if (meta.fields.find(field.name) || !more.add(field)) return false;
+  }
+  record_.status = meta.status;
+  answered_ = true;
+  stream_.send_prepared(object.head(), more.fields());
+  send_stored_body(part, {});
+  return true;
 }
 
 // A body whose checksum fails is noticed before the head is sent, and fetched instead.
@@ -53,13 +80,27 @@ void Exchange::read_first_piece(Part part, http::ResponseHead head) {
 void Exchange::send_object(const Part& part, const http::ResponseHead& head, Slice first) {
   answered_ = true;
   stream_.send_head(head);
+  send_stored_body(part, std::move(first));
+}
+
+void Exchange::send_stored_body(const Part& part, Slice first) {
+  const Object& object = *found_.object;
+  const std::vector<Slice>& body = object.body();
   if (!part.body || part.length == 0) {
     over_ = true;
     stream_.finish();
-    return;
+  } else if (object.in_memory() && body.size() == 1 && stream_.wants_more()) {
+    // One piece is within any stream's bounds, and needs nobody who waits for room.
+    const uint64_t offset = part.whole ? 0 : part.offset;
+    over_ = true;
+    record_.bytes_out = part.length;
+    stream_.send_body(
+        body.front().part(static_cast<size_t>(offset), static_cast<size_t>(part.length)));
+    stream_.finish();
+  } else {
+    delivery_ = std::make_unique<Delivery>(worker_.loop(), stream_, *this);
+    delivery_->from_object(found_.object, part.offset, part.length, std::move(first));
   }
-  delivery_ = std::make_unique<Delivery>(worker_.loop(), stream_, *this);
-  delivery_->from_object(found_.object, part.offset, part.length, std::move(first));
 }
 
 void Exchange::on_delivered(std::optional<Error> error) {

@@ -21,7 +21,7 @@ constexpr int kMaxRounds = 4;
 
 void Exchange::fetch() {
   if (rounds_ == 0) {
-    if (std::optional<Refusal> refusal = admit_miss(worker_, *request_, admission_)) {
+    if (const auto refusal = admit_miss(worker_, *request_, admission_)) {
       answer(*refusal);
       return;
     }

@@ -16,7 +16,7 @@ void Exchange::pass(Reason reason) {
   reader_.reset();
   record_.verdict = Verdict::pass;
   looked_up_ = worker_.loop().now();
-  if (key_.text.empty()) key_ = make_key(*admission_.route->policy, *request_);
+  if (key_.text.empty()) make_key(*admission_.route->policy, *request_, key_);
   http::RequestHead head = forward_request(*request_, {.node = worker_.node().name,
                                                        .route = *admission_.route,
                                                        .client = admission_.client,
@@ -79,7 +79,7 @@ void Exchange::invalidate(const http::ResponseHead& head) {
     const PurgeChanges changes = purged.invalidate_local(admission_.site->id, url);
     if (worker_.node().keep_local) worker_.node().keep_local(changes);
   };
-  gone(key_.url);
+  gone(key_.purge_hashes().url);
   for (const FieldId id : {FieldId::location, FieldId::content_location}) {
     const std::optional<std::string_view> value = head.fields.find(id);
     if (!value) continue;
@@ -98,7 +98,7 @@ void Exchange::invalidate(const http::ResponseHead& head) {
     if (!target.starts_with('/') || target.starts_with("//")) continue;
     http::RequestHead other = *request_;
     other.target = target.substr(0, target.find('#'));
-    gone(make_key(*admission_.route->policy, other).url);
+    gone(make_key(*admission_.route->policy, other).purge_hashes().url);
   }
 }
 

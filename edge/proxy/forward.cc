@@ -85,6 +85,7 @@ void remove_tier_fields(http::FieldList& fields) {
 
 LoopSeen find_loop(const http::FieldList& fields, std::string_view node) {
   LoopSeen seen;
+  if (!fields.has(FieldId::cdn_loop)) return seen;
   const std::optional<std::string> text = fields.combined(FieldId::cdn_loop);
   if (!text) return seen;
   // A list of `cdn-id *(; parameter)`; what we wrote ourselves is enough to know (RFC 8586).
@@ -110,7 +111,7 @@ http::RequestHead forward_request(const http::RequestHead& received, const Forwa
   http::remove_hop_by_hop(head.fields);
   remove_tier_fields(head.fields);
   strip_cookies(head.fields, route.policy->strip_cookies);
-  if (facts.key != nullptr) head.target = facts.key->target;
+  if (facts.key != nullptr) head.target = facts.key->target();
   if (facts.may_store) {
     remove_steering(head.fields, route.policy->key);
     head.method = "GET";

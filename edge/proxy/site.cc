@@ -68,7 +68,7 @@ SiteTable::SiteTable(std::vector<std::shared_ptr<const Site>> sites) : sites_(st
 
 const Site* SiteTable::find(std::string_view authority) const {
   const std::string_view host = host_of(authority);
-  if (const auto found = exact_.find(std::string(host)); found != exact_.end()) {
+  if (const auto found = exact_.find(host); found != exact_.end()) {
     return found->second;
   }
   if (!wildcard_.empty()) {
@@ -76,7 +76,7 @@ const Site* SiteTable::find(std::string_view authority) const {
     // byte.
     for (size_t dot = host.find('.', 1); dot != std::string_view::npos;
          dot = host.find('.', dot + 1)) {
-      const auto found = wildcard_.find(std::string(host.substr(dot)));
+      const auto found = wildcard_.find(host.substr(dot));
       if (found != wildcard_.end()) return found->second;
     }
   }

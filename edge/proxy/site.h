@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -104,8 +105,13 @@ class SiteTable {
 
  private:
   std::vector<std::shared_ptr<const Site>> sites_;
-  std::unordered_map<std::string, const Site*> exact_;
-  std::unordered_map<std::string, const Site*> wildcard_;  // by what follows "*"
+  struct HostHasher {
+    using is_transparent = void;
+    size_t operator()(std::string_view host) const { return std::hash<std::string_view>()(host); }
+  };
+  using ByHost = std::unordered_map<std::string, const Site*, HostHasher, std::equal_to<>>;
+  ByHost exact_;
+  ByHost wildcard_;  // by what follows "*"
   const Site* any_ = nullptr;
 };
 

@@ -6,15 +6,32 @@
 #include "edge/proxy/fill.h"
 
 namespace bw::edge {
+namespace {
+
+constexpr size_t kSpareKeys = 64;
+constexpr size_t kSpareKeyBytes = 1024;
+
+// A count of references that only this worker's exchanges write: that of a snapshot which all
+// workers share would move between their cores with each request.
+std::shared_ptr<const Snapshot> counted_here(std::shared_ptr<const Snapshot> shared) {
+  const Snapshot* snapshot = shared.get();
+  return {snapshot, [held = std::move(shared)](const Snapshot*) {}};
+}
+
+}  // namespace
 
 Worker::Worker(net::Loop& loop, NodeParts& node, Random& random, AccessSink* access,
                std::shared_ptr<const Snapshot> snapshot)
-    : loop_(loop), node_(node), random_(random), access_(access), snapshot_(std::move(snapshot)) {}
+    : loop_(loop),
+      node_(node),
+      random_(random),
+      access_(access),
+      snapshot_(counted_here(std::move(snapshot))) {}
 
 Worker::~Worker() = default;
 
 void Worker::set_snapshot(std::shared_ptr<const Snapshot> snapshot) {
-  snapshot_ = std::move(snapshot);
+  snapshot_ = counted_here(std::move(snapshot));
   limit_metrics_.clear();
   // Pools of groups that went stay until nothing is open in them; the next reload looks again.
   for (auto pool = pools_.begin(); pool != pools_.end();) {
@@ -39,6 +56,19 @@ std::shared_ptr<http::ClientPool> Worker::pool_of(const std::shared_ptr<Group>& 
     pool.pool = std::make_shared<http::ClientPool>(loop_, group->settings().limits);
   }
   return pool.pool;
+}
+
+CacheKey Worker::take_key() {
+  if (spare_keys_.empty()) return {};
+  CacheKey key = std::move(spare_keys_.back());
+  spare_keys_.pop_back();
+  return key;
+}
+
+void Worker::give_key(CacheKey key) {
+  if (spare_keys_.size() >= kSpareKeys || key.text.capacity() > kSpareKeyBytes) return;
+  key.text.clear();
+  spare_keys_.push_back(std::move(key));
 }
 
 const SiteMetrics& Worker::metrics_of(const Site& site) {

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/http/client.h"
@@ -62,6 +62,10 @@ class Worker {
   // group while a fetch still waits for a slot.
   std::shared_ptr<http::ClientPool> pool_of(const std::shared_ptr<Group>& group);
 
+  // An empty key with memory of one before, so that a hit allocates none.
+  CacheKey take_key();
+  void give_key(CacheKey key);
+
   // What is counted for a site and a limit, without a lock on the way of a request.
   const SiteMetrics& metrics_of(const Site& site);
   const LimitMetrics& metrics_of(const std::shared_ptr<const LimitRule>& rule);
@@ -83,6 +87,7 @@ class Worker {
   Random& random_;
   AccessSink* access_;
   std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<CacheKey> spare_keys_;
   std::unordered_map<const Group*, Pool> pools_;
   std::unordered_map<const Fill*, std::shared_ptr<Fill>> fills_;
   std::unordered_map<uint32_t, const SiteMetrics*> site_metrics_;  // by Site::id

@@ -102,7 +102,7 @@ TEST_CASE("key: what differs in the key differs in the hash, and nothing else do
   head = get("/%61?x=1", "H.Example:443");
   head.fields.add("accept", "text/html");
   CHECK(make_key(policy, head).hash == base);
-  CHECK(make_key(policy, head).target == "/a?x=1");
+  CHECK(make_key(policy, head).target() == "/a?x=1");
 
   head = get("/a?x=1");
   head.method = "POST";
@@ -146,19 +146,20 @@ TEST_CASE("key: a purge's text finds the objects of all schemes, methods and map
   policy.key.query = KeyRules::Query::sort;
   policy.key.query_except = {"utm_*"};
   const CacheKey key = make_key(policy, get("/p%61th?b=1&a=2&utm_x=3"));
-  CHECK(key.url == url_purge_key(policy.key, "H.example:8443", "/path", "a=2&b=1"));
-  CHECK(key.url != url_purge_key(policy.key, "h.example", "/path", std::nullopt));
-  CHECK(key.url_any_query == any_query_purge_key(policy.key, "h.example", "/path"));
-  CHECK(key.host == host_purge_key("h.EXAMPLE"));
-  CHECK(key.url != key.url_any_query);
+  CHECK(key.purge_hashes().url == url_purge_key(policy.key, "H.example:8443", "/path", "a=2&b=1"));
+  CHECK(key.purge_hashes().url != url_purge_key(policy.key, "h.example", "/path", std::nullopt));
+  CHECK(key.purge_hashes().url_any_query == any_query_purge_key(policy.key, "h.example", "/path"));
+  CHECK(key.purge_hashes().host == host_purge_key("h.EXAMPLE"));
+  CHECK(key.purge_hashes().url != key.purge_hashes().url_any_query);
   const CacheKey bare = make_key(policy, get("/path?utm_x=3"));
-  CHECK(bare.url == url_purge_key(policy.key, "h.example", "/path", std::nullopt));
+  CHECK(bare.purge_hashes().url == url_purge_key(policy.key, "h.example", "/path", std::nullopt));
 
   policy.key.host = false;  // all hosts share, and so do their purges
   const CacheKey shared = make_key(policy, get("/path"));
   CHECK(shared.hash == make_key(policy, get("/path", "other.example")).hash);
-  CHECK(shared.url == url_purge_key(policy.key, "any.example", "/path", std::nullopt));
-  CHECK(shared.host == host_purge_key(""));
+  CHECK(shared.purge_hashes().url ==
+        url_purge_key(policy.key, "any.example", "/path", std::nullopt));
+  CHECK(shared.purge_hashes().host == host_purge_key(""));
 }
 
 TEST_CASE("key: cookies are stripped by name over all lines") {

@@ -232,7 +232,7 @@ TEST_CASE("purged_since: an unsafe method invalidates what began before it, on t
   table->set_boot(3);
   const Ref<Object> object = object_at("/x", 5);
   const Ref<Object> other = object_at("/y", 5);
-  table->invalidate_local(1, object->meta().key.url);
+  table->invalidate_local(1, object->meta().key.purge_hashes().url);
   CHECK(table->read(1).last_local == ((uint64_t{3} << 40) | 1));
   CHECK(find(*table, object) == PurgeVerdict::purged);
   CHECK(find(*table, other) == PurgeVerdict::fresh);
@@ -246,7 +246,7 @@ TEST_CASE("purged_since: a flood of unsafe methods stays within the budget and i
   const Ref<Object> first = object_at("/u0", 9);
   for (int i = 0; i < 200; ++i) {
     const auto changes = table->invalidate_local(
-        1, object_at(("/u" + std::to_string(i)).c_str(), 0)->meta().key.url);
+        1, object_at(("/u" + std::to_string(i)).c_str(), 0)->meta().key.purge_hashes().url);
     for (const auto& entry : changes.entries) CHECK(entry.local);
     CHECK(table->bytes() <= 40 * 112);
   }
@@ -273,7 +273,7 @@ TEST_CASE("purged_since: the journal brings back table, position and locals") {
     write(apply(table, {tag("t", 10), tag("t", 20, PurgeMode::soft), prefix("", "/p", 21)}));
     REQUIRE((*journal)
                 ->apply_later(PurgeJournal::changes_of(
-                    table.invalidate_local(1, posted->meta().key.url), chain))
+                    table.invalidate_local(1, posted->meta().key.purge_hashes().url), chain))
                 .ok());
     write(table.apply({}, 25));
   }
@@ -383,7 +383,7 @@ TEST_CASE("purged_since: no find is fresh after a purge that it could have seen"
     std::thread local([&] {
       for (int i = 0; i < 500; ++i) {
         const Ref<Object> url = object_at(("/l" + std::to_string(i % 60)).c_str(), ~Position{0});
-        table->invalidate_local(1, url->meta().key.url);
+        table->invalidate_local(1, url->meta().key.purge_hashes().url);
         if (find(*table, url) == PurgeVerdict::fresh) ++wrong;
       }
     });

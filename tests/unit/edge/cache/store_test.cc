@@ -257,7 +257,7 @@ TEST_CASE("store: a POST's invalidation refuses the GET that was under way") {
   const http::RequestHead head = Rig::request("/a");
   Reason why = Reason::none;
   auto insert = rig.store->begin_insert(rig.response(head, {{"cache-control", "max-age=9"}}), &why);
-  rig.purged.invalidate_local(1, make_key(*rig.policy, head).url);
+  rig.purged.invalidate_local(1, make_key(*rig.policy, head).purge_hashes().url);
   CHECK_FALSE(insert->commit());
   CHECK(insert->reason() == Reason::purged_meanwhile);
 }
@@ -346,7 +346,7 @@ TEST_CASE("store: hit-for-miss lives 2 s doubling, one re-learns, any purge of t
   Purge purge;
   purge.site = 1;
   purge.kind = PurgeKind::url;
-  purge.key = key.url;
+  purge.key = key.purge_hashes().url;
   purge.position = 4;
   rig.purged.apply(std::span(&purge, 1), 4);
   CHECK_FALSE(marked());
