@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <sstream>
 
@@ -225,12 +226,20 @@ void declare_status(CLI::App& app, Given& given) {
   CLI::App* sub = operators(app, "status", "shows a node, or with --control all nodes");
   StatusOptions& to = given.status;
   declare_access(sub, "--admin", "BREAKWATER_ADMIN", to.admin, "a node's admin API");
-  one(sub, "--control", to.control, "the purge service", "URL")
-      ->excludes(sub->get_option("--admin"));
+  one(sub, "--control", to.control, "the purge service", "URL");
   sub->add_flag("--json", to.json, "print the answer as JSON");
   sub->callback([&given] {
-    if (given.status.admin.url.empty() && given.status.control.empty()) {
+    StatusOptions& asked = given.status;
+    if (asked.admin.url.empty() && asked.control.empty()) {
       throw CLI::RequiredError("--admin or --control");
+    }
+    if (!asked.admin.url.empty() && !asked.control.empty()) {
+      // What is only in the environment gives way to what was asked for here.
+      const char* habit = std::getenv("BREAKWATER_ADMIN");
+      if (habit == nullptr || asked.admin.url != habit) {
+        throw CLI::ExcludesError("--control", "--admin");
+      }
+      asked.admin.url.clear();
     }
     given.command = given.status;
   });

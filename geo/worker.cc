@@ -82,9 +82,8 @@ void Worker::set_snapshot(Snapshot snapshot) {
 }
 
 Status address_is_free(net::Loop& loop, const net::Address& address, std::string* why) {
-  const Result<net::ListenSocket> tcp = net::open_listen_socket(address, false, why);
-  if (!tcp) return tcp.error();
-  ::close(tcp->fd);
+  const Status tcp = net::listen_address_is_free(address, why);
+  if (!tcp.ok()) return tcp;
   const auto udp = net::UdpSocket::open(
       loop, address, false, [](std::string_view, const net::Address&) {}, why);
   return udp.ok() ? Status() : udp.error();

@@ -74,6 +74,10 @@ void Api::on_small_request(EndpointRequest request, Reply reply) {
     answer_later(std::move(request), std::move(reply));
     return;
   }
+  if (waiting_.size() >= options_.most_waiting) {
+    reply.send(EndpointResponse::problem(503, "busy", "too many requests wait"));
+    return;
+  }
   waiting_.push_back({loop_.now() + options_.delay, std::move(request), std::move(reply)});
   if (!timer_.armed()) timer_.arm(options_.delay);
 }

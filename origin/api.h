@@ -20,6 +20,7 @@ namespace bw::origin {
 struct ApiOptions {
   std::string static_files;       // empty: no /static/
   Duration delay{};               // before each answer but /healthz
+  size_t most_waiting = 10'000;   // for the delay to pass; beyond: 503
   std::function<void()> written;  // a change was stored
 };
 

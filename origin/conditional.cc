@@ -37,18 +37,18 @@ bool names_etag(std::string_view list, std::string_view etag, bool weak) {
   std::string_view rest = trim(list);
   if (rest == "*") return true;
   while (!rest.empty()) {
-    bool is_weak = false;
-    if (rest.starts_with("W/")) {
-      is_weak = true;
-      rest.remove_prefix(2);
+    if (rest.front() == ',') {  // empty members are none (RFC 9110 section 5.6.1.2)
+      rest = trim(rest.substr(1));
+      continue;
     }
-    if (rest.front() != '"') return false;
+    const bool is_weak = rest.starts_with("W/");
+    if (is_weak) rest.remove_prefix(2);
+    if (!rest.starts_with('"')) return false;
     const size_t close = rest.find('"', 1);
     if (close == std::string_view::npos) return false;
     if (rest.substr(0, close + 1) == etag && (weak || !is_weak)) return true;
     rest = trim(rest.substr(close + 1));
-    if (rest.empty() || rest.front() != ',') return false;
-    rest = trim(rest.substr(1));
+    if (!rest.empty() && rest.front() != ',') return false;
   }
   return false;
 }

@@ -83,6 +83,14 @@ Result<ListenSocket> open_listen_socket(const Address& address, bool reuse_port,
   return ListenSocket{.fd = fd, .address = local_address(fd)};
 }
 
+Status listen_address_is_free(const Address& address, std::string* why) {
+  if (address.family() != Address::Family::ip || address.port() == 0) return {};
+  const Result<ListenSocket> alone = open_listen_socket(address, false, why);
+  if (!alone.ok()) return alone.error();
+  ::close(alone->fd);
+  return {};
+}
+
 struct Listener::State {
   State(Loop& owner, int listening, Accepted callback)
       : loop(owner),

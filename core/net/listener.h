@@ -24,6 +24,10 @@ struct ListenSocket {
 // when nobody answers on them. `why` receives a line for people on failure.
 Result<ListenSocket> open_listen_socket(const Address& address, bool reuse_port, std::string* why);
 
+// Whether nobody listens on an IP address and port. Sockets that share one by `reuse_port` don't
+// notice another process that shares it too: asked before the first of them is opened.
+Status listen_address_is_free(const Address& address, std::string* why);
+
 class Listener {
  public:
   using Accepted = UniqueFunction<void(int fd, const Address& peer)>;

@@ -78,7 +78,7 @@ std::string_view normalise_accept_encoding(std::string_view value) {
   }
   // Whoever says only '*' is taken at the coding that all know.
   if (gzip < 0) gzip = any;
-  if (br > 0 && br >= gzip) return "br";
+  if (br > 0 && br >= gzip) return gzip > 0 ? "br, gzip" : "br";
   return gzip > 0 ? "gzip" : "identity";
 }
 

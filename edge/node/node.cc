@@ -117,6 +117,7 @@ bool Node::open_listeners(std::string* why) {
     Result<net::Address> address = net::Address::parse(listen.address);
     BW_CHECK(address.ok());
     const bool shared = address->family() != net::Address::Family::ip;
+    if (workers > 1 && !net::listen_address_is_free(*address, why).ok()) return false;
     net::ListenSocket first;
     for (uint32_t worker = 0; worker < workers; ++worker) {
       if (worker > 0 && shared) {

@@ -130,3 +130,15 @@ TEST_CASE("command line: the environment stands in for what isn't given") {
   ::unsetenv("BREAKWATER_ADMIN");
   ::unsetenv("BREAKWATER_TOKEN_FILE");
 }
+
+TEST_CASE("command line: a service that is named beats a node that the environment names") {
+  ::setenv("BREAKWATER_ADMIN", "http://127.0.0.1:9180", 1);
+  const auto all = asked<StatusOptions>({"status", "--control", "http://127.0.0.1:9443"});
+  CHECK(all.control == "http://127.0.0.1:9443");
+  CHECK(all.admin.url.empty());
+  const CommandLine both = parse_command_line(
+      {"status", "--control", "http://127.0.0.1:9443", "--admin", "http://127.0.0.1:9280"});
+  CHECK_FALSE(both.command);
+  CHECK(both.outcome.code == 2);
+  ::unsetenv("BREAKWATER_ADMIN");
+}

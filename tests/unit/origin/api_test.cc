@@ -38,7 +38,7 @@ struct ApiRig {
   std::unique_ptr<http::Server> server;
   int written = 0;
 
-  explicit ApiRig(Duration delay = {}) {
+  explicit ApiRig(Duration delay = {}, size_t most_waiting = 100) {
     std::string why;
     auto opened = ProductStore::open(dir / "store", true, random, &why);
     INFO(why);
@@ -48,6 +48,7 @@ struct ApiRig {
     ApiOptions options;
     options.static_files = dir / "files";
     options.delay = delay;
+    options.most_waiting = most_waiting;
     options.written = [this] { ++written; };
     api = std::make_unique<Api>(rig.loop, *executor, *store, metrics, std::move(options));
     server = std::make_unique<http::Server>(
@@ -219,6 +220,19 @@ TEST_CASE("api: a delay comes before each answer, and a client may go meanwhile"
   three.connection->close(true);
   rig.rig.clock.advance(std::chrono::seconds(5));
   rig.rig.until([&] { return !one.got.empty() && !two.got.empty(); });
+}
+
+TEST_CASE("api: no more requests wait for the delay than may") {
+  ApiRig rig(std::chrono::seconds(5), 1);
+  net::End& first = rig.rig.connect("GET /v1/products HTTP/1.1\r\nHost: o\r\n\r\n");
+  rig.rig.settle();
+  net::End& second = rig.rig.connect("GET /v1/products HTTP/1.1\r\nHost: o\r\n\r\n");
+  rig.rig.until([&] { return !second.got.empty(); });
+  CHECK(second.got.starts_with("HTTP/1.1 503 "));
+  CHECK(first.got.empty());
+  rig.rig.clock.advance(std::chrono::seconds(5));
+  rig.rig.until([&] { return !first.got.empty(); });
+  CHECK(first.got.starts_with("HTTP/1.1 200 "));
 }
 
 TEST_CASE("admin: what is there") {

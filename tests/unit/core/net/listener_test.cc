@@ -123,6 +123,17 @@ TEST_CASE("listener: sockets of several loops share an address") {
   ::close(second.fd);
 }
 
+TEST_CASE("listener: whoever shares an address is noticed by asking before") {
+  const ListenSocket theirs = open_at("127.0.0.1:0", true);
+  std::string why;
+  CHECK_FALSE(listen_address_is_free(theirs.address, &why).ok());
+  CHECK(why == "cannot listen on " + theirs.address.text() + ": bind: Address already in use");
+  ::close(theirs.fd);
+  CHECK(listen_address_is_free(theirs.address, &why).ok());
+  CHECK(listen_address_is_free(*Address::parse("127.0.0.1:0"), &why).ok());
+  CHECK(listen_address_is_free(*Address::parse("unix:/no/such/directory/s"), &why).ok());
+}
+
 TEST_CASE("listener: a UNIX path that is answered is not taken away") {
   test::TempDir dir;
   const ListenSocket living = open_at("unix:" + (dir / "s"));

@@ -189,13 +189,15 @@ TEST_CASE("vary: names are sorted, once each; a star or no name at all is a star
   CHECK(parse({"a;b"}).star);
 }
 
-TEST_CASE("vary: Accept-Encoding has three values") {
+TEST_CASE("vary: Accept-Encoding has four values") {
   const std::pair<const char*, const char*> rows[] = {
       {"", "identity"},
       {"gzip", "gzip"},
-      {"gzip, deflate, br", "br"},
+      {"gzip, deflate, br", "br, gzip"},
       {"GZIP;q=1.0, BR;q=0.5", "gzip"},
-      {"br;q=0.9, gzip;q=0.9", "br"},
+      {"br;q=0.9, gzip;q=0.9", "br, gzip"},
+      {"br, *", "br, gzip"},
+      {"br, *;q=0", "br"},
       {"br;q=0, gzip;q=0", "identity"},
       {"br;q=0, gzip", "gzip"},
       {"*", "gzip"},
@@ -224,7 +226,8 @@ TEST_CASE("vary: a variant is chosen by the request's values") {
     return variant_key(primary, names, head);
   };
   CHECK(variant_key(primary, {}, get("/")) == primary);
-  CHECK(key("gzip, br", nullptr) == key("br", nullptr));
+  CHECK(key("gzip, br", nullptr) == key("br, gzip, deflate", nullptr));
+  CHECK(key("gzip, br", nullptr) != key("br", nullptr));  // which must never get gzip
   CHECK(key("gzip", nullptr) != key("br", nullptr));
   CHECK(key(nullptr, nullptr) == key("identity", nullptr));
   CHECK(key(nullptr, nullptr) != key(nullptr, ""));
