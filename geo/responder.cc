@@ -13,6 +13,7 @@ using dns::Rcode;
 using dns::Section;
 
 constexpr int kMaxAliases = 8;
+constexpr uint32_t kSoaTtl = 3600;
 constexpr uint16_t kOpcodeMask = 0x7800;
 
 dns::Bytes bytes_of(const net::Ip& ip) { return {ip.bytes.data(), ip.v6 ? 16u : 4u}; }
@@ -43,7 +44,7 @@ class Answering {
   }
   void keep(bool fits) { fits_ = fits_ && fits; }
   void add_soa(const Zone& zone) {
-    const uint32_t ttl = zone.soa().minimum;  // RFC 2308 section 3
+    const uint32_t ttl = std::min(zone.soa().minimum, kSoaTtl);  // RFC 2308 section 3
     keep(writer_.add_soa(Section::authority, zone.apex(), ttl, zone.soa()));
   }
   Outcome absent(const Zone& zone, Outcome outcome) {
@@ -53,7 +54,7 @@ class Answering {
   Outcome refer(const Zone& zone, const Zone::Found& found);
   Outcome node_answer(const Zone& zone, const Node& node, const Name& name);
   bool add_set(Section section, const Name& name, const RecordSet& set);
-  void add_glue(const Zone& zone, const RecordSet& servers);
+  void add_glue(const Zone& zone, const RecordSet& servers, const Name* cut = nullptr);
   bool add_edge(const EdgeName& edge, const Name& name, uint16_t type);
   std::optional<Outcome> why(const Zone& zone, const Name& name);
   std::string explain(const EdgeName& edge) const;
@@ -80,9 +81,16 @@ Outcome Answering::answer() {
       writer_.set_rcode(Rcode::refused);
       return Outcome::refused;
     }
+    if (type == dns::type::ds && name == zone->apex() && name.wire().size() > 1) {
+      // The parent answers for DS at the cut (RFC 4035 section 3.1.4.1), if that is ours too.
+      if (const Zone* parent = world_.zones.find(name.parent())) {
+        authoritative_ = authoritative_ || alias == 0;
+        return absent(*parent, Outcome::nodata);
+      }
+    }
     const Zone::Found found = zone->find(name);
     if (found.kind == Zone::Found::Kind::referral) {
-      // The parent answers for DS at the cut (RFC 4035 section 3.1.4.1).
+      // As above, of a cut to a zone that isn't ours.
       if (type == dns::type::ds && found.cut == name) {
         authoritative_ = true;
         return absent(*zone, Outcome::nodata);
@@ -109,7 +117,7 @@ Outcome Answering::answer() {
 Outcome Answering::refer(const Zone& zone, const Zone::Found& found) {
   const RecordSet& servers = *found.node->find(dns::type::ns);
   add_set(Section::authority, found.cut, servers);
-  add_glue(zone, servers);
+  add_glue(zone, servers, &found.cut);
   return Outcome::referral;
 }
 
@@ -125,16 +133,20 @@ bool Answering::add_set(Section section, const Name& name, const RecordSet& set)
   return fits;
 }
 
-// Addresses of name servers inside the zone; what doesn't fit is left out (RFC 2181 section 9).
-void Answering::add_glue(const Zone& zone, const RecordSet& servers) {
+// Addresses of name servers inside the zone. What doesn't fit is left out (RFC 2181 section 9), but
+// below a cut nobody can ask for it elsewhere: then the answer says TC (RFC 9471 section 3).
+void Answering::add_glue(const Zone& zone, const RecordSet& servers, const Name* cut) {
   for (const Name& server : servers.names) {
     const Node* node = zone.apex().contains(server) ? zone.exact(server) : nullptr;
     if (node == nullptr) continue;
+    const bool needed = cut != nullptr && cut->contains(server);
     for (const uint16_t type : {dns::type::a, dns::type::aaaa}) {
       const RecordSet* addresses = node->find(type);
       if (addresses == nullptr) continue;
       for (const std::string& data : addresses->data) {
-        (void)writer_.add_record(Section::additional, server, type, addresses->ttl, bytes_of(data));
+        const bool fits =
+            writer_.add_record(Section::additional, server, type, addresses->ttl, bytes_of(data));
+        if (needed) keep(fits);
       }
     }
   }
@@ -164,7 +176,7 @@ Outcome Answering::node_answer(const Zone& zone, const Node& node, const Name& n
     return Outcome::answer;
   }
   if (type == dns::type::soa && apex) {
-    keep(writer_.add_soa(Section::answer, name, 3600, zone.soa()));
+    keep(writer_.add_soa(Section::answer, name, kSoaTtl, zone.soa()));
     return Outcome::answer;
   }
   if (node.edge && (type == dns::type::a || type == dns::type::aaaa) &&

@@ -177,6 +177,45 @@ TEST_CASE("responder: a referral and NS bring the addresses of servers in the zo
   CHECK(desk.ask("cdn.example", dns::type::ns).additional.size() == 1);
 }
 
+TEST_CASE("responder: a cut between our zones, glue that doesn't fit, and a long negative TTL") {
+  std::string text(kWorld);
+  text += R"(
+[[zone.record]]
+name = "wide"
+type = "NS"
+data = ["ns.wide.cdn.example"]
+[[zone.record]]
+name = "ns.wide"
+type = "A"
+data = [ADDRESSES]
+[[zone]]
+name = "child.cdn.example"
+ns = ["ns.child.cdn.example"]
+minimum = "2h"
+)";
+  std::string addresses;
+  for (int i = 1; i < 100; ++i) addresses += "\"192.0.2." + std::to_string(i) + "\",";
+  text.replace(text.find("ADDRESSES"), 9, addresses);
+  Desk desk;
+  desk.world = make_world(text);
+  desk.responder.set_snapshot({desk.world, std::make_shared<Health>(all_up(*desk.world))});
+
+  const Answer ds = desk.ask("child.cdn.example", dns::type::ds);
+  REQUIRE(ds.authority.size() == 1);
+  CHECK(ds.authority[0].name.text() == "cdn.example");
+  CHECK((ds.header.flags & dns::flag::aa) != 0);
+
+  CHECK((desk.ask("x.wide.cdn.example", dns::type::a).header.flags & dns::flag::tc) != 0);
+  desk.transport = Responder::Transport::tcp;
+  const Answer whole = desk.ask("x.wide.cdn.example", dns::type::a);
+  CHECK((whole.header.flags & dns::flag::tc) == 0);
+  CHECK(whole.additional.size() == 99);
+
+  const Answer none = desk.ask("none.child.cdn.example", dns::type::a);
+  REQUIRE(none.authority.size() == 1);
+  CHECK(none.authority[0].ttl == 3600);
+}
+
 TEST_CASE("responder: three clients, three POPs, each with its true scope; static data scope 0") {
   Desk desk;
   struct Row {
