@@ -86,6 +86,7 @@ Found Store::judge_object(const Lookup& lookup, const Seen& seen, Ref<Object> ob
   if (purged == PurgeVerdict::soft) {
     found.verdict = Found::Verdict::revalidate;
     found.reason = Reason::soft_purged;
+    found.ttl = std::min<int64_t>(found.ttl, 0);  // not fresh any more, whatever its origin said
   }
   if (in_lag && policy.on_lag != OnLag::serve) {
     const MonoTime validated = object->last_validated();

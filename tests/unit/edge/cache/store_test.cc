@@ -236,6 +236,7 @@ TEST_CASE("store: purges before headers, between headers and commit, and after")
   CHECK(rig.find("/a").proof == 5);
   rig.purge_tag("t", 6, PurgeMode::soft);
   CHECK(rig.find("/a").reason == Reason::soft_purged);
+  CHECK(rig.find("/a").ttl == 0);
   CHECK(rig.find("/a").object);
   rig.purge_tag("t", 7);
   const Found gone = rig.find("/a");
