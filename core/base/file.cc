@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "core/base/descriptor.h"
+
 namespace bw {
 namespace {
 
@@ -14,21 +16,6 @@ Error failed(int code, std::string_view text) {
   if (code == ENOENT) error.kind = Error::Kind::not_found;
   return error;
 }
-
-// A descriptor that is closed whatever happens.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 Status write_new(const std::string& path, std::string_view bytes, mode_t mode) {
   ::unlink(path.c_str());  // a left-over may have another mode

@@ -143,19 +143,6 @@ void append_query(std::string& out, const KeyRules& rules, std::optional<std::st
   }
 }
 
-std::string_view host_of(std::string_view authority) {
-  size_t end = authority.size();
-  if (authority.starts_with('[')) {
-    const size_t bracket = authority.find(']');
-    if (bracket != std::string_view::npos) end = bracket + 1;
-  } else {
-    end = std::min(authority.find(':'), authority.size());
-  }
-  std::string_view host = authority.substr(0, end);
-  if (host.ends_with('.')) host.remove_suffix(1);
-  return host;
-}
-
 void append_host(std::string& out, std::string_view authority) {
   for (const char c : host_of(authority)) out += lower_case(c);
 }
@@ -253,6 +240,19 @@ std::optional<std::string> normalise_query(const KeyRules& rules,
     out += parameter;
   }
   return out.empty() ? std::nullopt : std::optional(std::move(out));
+}
+
+std::string_view host_of(std::string_view authority) {
+  size_t end = authority.size();
+  if (authority.starts_with('[')) {
+    const size_t bracket = authority.find(']');
+    if (bracket != std::string_view::npos) end = bracket + 1;
+  } else {
+    end = std::min(authority.find(':'), authority.size());
+  }
+  std::string_view host = authority.substr(0, end);
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return host;
 }
 
 std::string normalise_host(std::string_view authority) {

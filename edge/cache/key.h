@@ -75,6 +75,8 @@ std::string normalise_path(std::string_view path, bool ignore_case = false);
 // The query as the rules keep it; without '?'. nullopt: none is left.
 std::optional<std::string> normalise_query(const KeyRules& rules,
                                            std::optional<std::string_view> query);
+// The host of host[:port], without a trailing dot, in whatever case it came.
+std::string_view host_of(std::string_view authority);
 // Lower case, without port and trailing dot.
 std::string normalise_host(std::string_view authority);
 // Removes the named cookies from Cookie; an empty Cookie goes. Done before key and forwarding.

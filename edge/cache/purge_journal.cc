@@ -51,6 +51,11 @@ PurgeJournal::PurgeJournal(std::string path, std::function<int()> write_fault)
     : path_(std::move(path)), write_fault_(std::move(write_fault)) {}
 PurgeJournal::~PurgeJournal() = default;
 
+uint64_t PurgeJournal::first_boot_at(WallTime now) {
+  constexpr int64_t k2020 = 1'577'836'800;
+  return static_cast<uint64_t>(std::max<int64_t>((now.seconds() - k2020) / 60, 1));
+}
+
 Result<std::unique_ptr<PurgeJournal>> PurgeJournal::open(const std::string& path, std::string* why,
                                                          uint64_t first_boot,
                                                          std::function<int()> write_fault) {

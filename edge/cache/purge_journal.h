@@ -60,10 +60,12 @@ class PurgeJournal {
     uint64_t boot = 0;                      // more at each open, synced: upper bits of `local`
   };
 
+  // The least boot number of a process that starts now: a step a minute, so that a journal that was
+  // lost doesn't turn it back; within 24 bits.
+  static uint64_t first_boot_at(WallTime now);
   // `path` is made when missing; what is damaged or foreign there is set aside, and the journal
-  // begins anew. `first_boot`: the least boot number; it must rise with time, for journals that
-  // were lost. `why` receives a line for people on failure. Kinds: busy, no_space, io.
-  // `write_fault`: as kv::Options.
+  // begins anew. `first_boot`: see above. `why` receives a line for people on failure. Kinds: busy,
+  // no_space, io. `write_fault`: as kv::Options.
   static Result<std::unique_ptr<PurgeJournal>> open(const std::string& path, std::string* why,
                                                     uint64_t first_boot = 1,
                                                     std::function<int()> write_fault = {});

@@ -13,7 +13,6 @@
 #include "core/net/privileges.h"
 #include "edge/node/admin.h"
 #include "edge/node/setting_rules.h"
-#include "geo/locate/locator.h"
 
 namespace bw::edge {
 namespace {
@@ -84,8 +83,8 @@ bool Node::start(std::string* why) {
   if (!open_listeners(why) || !open_admin(why)) return false;
   if (!net::drop_privileges(settings_.node.user, settings_.node.group, why).ok()) return false;
   Diagnostics diagnostics;
-  made_ = make(settings_, diagnostics);
-  if (made_ == nullptr) {
+  loaded_ = load(settings_, site_ids_, diagnostics);
+  if (loaded_ == nullptr) {
     for (const std::string& error : diagnostics.errors()) {
       if (error != diagnostics.errors().front()) log::error(error);
     }
@@ -178,10 +177,7 @@ bool Node::open_cache(std::string* why) {
       return false;
     }
     disk_ = std::move(*opened);
-    // A step a minute since 2020, so that a journal that was lost doesn't turn it back; 24 bits.
-    constexpr int64_t k2020 = 1'577'836'800;
-    const auto boot =
-        static_cast<uint64_t>(std::max<int64_t>((clock_.wall().seconds() - k2020) / 60, 1));
+    const uint64_t boot = PurgeJournal::first_boot_at(clock_.wall());
     const std::string path = settings_.disk->path + "/purged-since";
     Result<std::unique_ptr<PurgeJournal>> journal = PurgeJournal::open(path, why, boot);
     if (!journal.ok()) {
@@ -218,7 +214,7 @@ bool Node::open_control(std::string* why) {
     parts_->tier_by_certificate = !settings_.tier->client_ca.empty();
   }
   purged_->set_boot(journal_ == nullptr ? 0 : journal_->loaded().boot);
-  for (const auto& [name, site] : made_->purge_sites) purged_->add_site(site.id, name);
+  for (const auto& [name, site] : loaded_->purge_sites) purged_->add_site(site.id, name);
   if (!settings_.control) {
     if (!keep_local_invalidations(why)) return false;
     purged_->start_without_log();
@@ -239,7 +235,7 @@ bool Node::open_control(std::string* why) {
                        },
                        [this] { begin_to_serve(); }},
       *link, report());
-  feed_->set_sites(made_->purge_sites);
+  feed_->set_sites(loaded_->purge_sites);
   if (!feed_->load_journal(why)) return false;
   parts_->keep_local = [feed = feed_.get()](const PurgeChanges& changes) {
     feed->keep_local(changes);
@@ -269,74 +265,6 @@ bool Node::keep_local_invalidations(std::string* why) {
 
 // --- what a reload makes anew
 
-std::shared_ptr<const Node::Made> Node::make(EdgeSettings settings, Diagnostics& diagnostics) {
-  auto made = std::make_shared<Made>();
-  CompiledSites compiled = compile_sites(settings, site_ids_, diagnostics);
-  std::shared_ptr<const Upstreams> upstreams =
-      Upstreams::build(settings, compiled.upstreams, diagnostics);
-  auto snapshot = std::make_shared<Snapshot>();
-  snapshot->sites = compiled.table;
-  snapshot->groups = upstreams->groups();
-  snapshot->shields = upstreams->shields();
-  if (settings.shield) {
-    snapshot->fallback = static_cast<ShieldFallback>(settings.shield->fallback);
-  }
-  snapshot->client_address = compile_client_address(settings.clients);
-  std::string why;
-  if (settings.geo) {
-    Result<std::shared_ptr<const geo::Locator>> opened =
-        geo::Locator::open({settings.geo->country, settings.geo->country_key, settings.geo->asn,
-                            settings.geo->asn_key},
-                           &why);
-    if (!opened.ok()) {
-      diagnostics.error("geo: " + why);
-    } else if ((*opened)->bytes() > settings.geo->table_size) {
-      diagnostics.error("geo: the databases take " + std::to_string((*opened)->bytes()) +
-                        " bytes, more than geo.table_size");
-    } else {
-      snapshot->locator = *opened;
-    }
-  }
-  bool any_tls = false;
-  for (const ListenSettings& listen : settings.listen) any_tls = any_tls || listen.tls;
-  if (any_tls) {
-    net::TlsServerOptions options;
-    for (const CertificateSettings& one : settings.certificates) {
-      options.certificates.push_back({one.cert, one.key, one.ocsp, one.is_default});
-    }
-    options.min_version = settings.tls.min_version;
-    options.ticket_keys_file = settings.tls.ticket_keys;
-    if (settings.tier) {
-      options.client_ca_file = settings.tier->client_ca;
-      options.client_names = settings.tier->client_names;
-    }
-    Result<std::shared_ptr<net::TlsContext>> tls = net::make_server_tls(options, &why);
-    if (tls.ok()) {
-      made->tls = *tls;
-    } else {
-      diagnostics.error("certificate: " + why);
-    }
-  }
-  if (!diagnostics.ok()) return nullptr;
-  for (const std::shared_ptr<const Site>& site : compiled.table->sites()) {
-    PurgeSite& purge_site = made->purge_sites[site->name];
-    purge_site.id = site->id;
-    std::vector<uint64_t> seen;
-    const auto add = [&](const KeyRules& rules) {
-      const uint64_t hash = rules_hash(rules);
-      if (std::find(seen.begin(), seen.end(), hash) != seen.end()) return;
-      seen.push_back(hash);
-      purge_site.rules.push_back(rules);
-    };
-    add(site->route.policy->key);
-    for (const auto& [match, route] : site->rules) add(route.policy->key);
-  }
-  made->settings = std::move(settings);
-  made->upstreams = std::move(upstreams);
-  made->snapshot = std::move(snapshot);
-  return made;
-}
-
 void Node::reload(UniqueFunction<void(std::string)> done) {
   if (reloading_ || flags_.config.empty()) {
     done(reloading_ ? "a reload is under way" : "this node was started without a file");
@@ -348,21 +276,21 @@ void Node::reload(UniqueFunction<void(std::string)> done) {
   const Status queued = executor_.submit([this, held] {
     Diagnostics diagnostics;
     EdgeSettings settings;
-    std::shared_ptr<const Made> made;
+    std::shared_ptr<const Loaded> loaded;
     if (load_edge_settings(flags_, settings, diagnostics)) {
-      made = make(std::move(settings), diagnostics);
+      loaded = load(std::move(settings), site_ids_, diagnostics);
     }
     std::string wrong;
     for (const std::string& error : diagnostics.errors()) {
       wrong += (wrong.empty() ? "" : "\n") + error;
     }
-    loop_.post([this, made, wrong, held] {
+    loop_.post([this, loaded, wrong, held] {
       reloading_ = false;
       reload_error_ = wrong;
-      if (made == nullptr) {
+      if (loaded == nullptr) {
         log::error("the new settings are wrong, the running ones are kept: " + wrong);
       } else {
-        use(made);
+        use(loaded);
         log::info("settings reloaded");
       }
       (void)net::sd_notify("READY=1");
@@ -377,30 +305,30 @@ void Node::reload(UniqueFunction<void(std::string)> done) {
   (*held)(reload_error_);
 }
 
-void Node::use(std::shared_ptr<const Made> made) {
-  made_ = std::move(made);
+void Node::use(std::shared_ptr<const Loaded> loaded) {
+  loaded_ = std::move(loaded);
   ++generation_;
   loaded_at_ = clock_.wall();
   if (feed_ != nullptr) {
-    feed_->set_sites(made_->purge_sites);
+    feed_->set_sites(loaded_->purge_sites);
     feed_->set_report(report());
   } else {
-    for (const auto& [name, site] : made_->purge_sites) purged_->add_site(site.id, name);
+    for (const auto& [name, site] : loaded_->purge_sites) purged_->add_site(site.id, name);
   }
   for (const std::unique_ptr<Thread>& thread : threads_) {
-    thread->loop->loop().post([this, raw = thread.get(), made = made_] {
-      raw->worker->set_snapshot(made->snapshot);
+    thread->loop->loop().post([this, raw = thread.get(), loaded = loaded_] {
+      raw->worker->set_snapshot(loaded->snapshot);
       for (size_t i = 0; i < raw->entries.size(); ++i) {
         const ListenSettings& listen = settings_.listen[i];
-        raw->entries[i].entrance->set_facts({listen.tier, listen.tls ? made->tls : nullptr});
-        raw->entries[i].server->set_options(server_options(listen, *made));
+        raw->entries[i].entrance->set_facts({listen.tier, listen.tls ? loaded->tls : nullptr});
+        raw->entries[i].server->set_options(server_options(listen, *loaded));
       }
     });
   }
 }
 
-http::ServerOptions Node::server_options(const ListenSettings& listen, const Made& made) const {
-  const ClientSettings& clients = made.settings.clients;
+http::ServerOptions Node::server_options(const ListenSettings& listen, const Loaded& loaded) const {
+  const ClientSettings& clients = loaded.settings.clients;
   http::ServerOptions options;
   http::ServerLimits& limits = options.limits;
   limits.header_timeout = clients.header_timeout;
@@ -411,16 +339,16 @@ http::ServerOptions Node::server_options(const ListenSettings& listen, const Mad
   limits.max_headers = clients.max_headers;
   limits.max_uri = clients.max_uri;
   limits.max_body_size = clients.max_body_size;
-  for (const SiteSettings& site : made.settings.sites) {
+  for (const SiteSettings& site : loaded.settings.sites) {
     limits.max_body_size = std::max(limits.max_body_size, site.max_body_size);
   }
   const size_t workers = worker_fds_.size();
   const auto share = [workers](size_t all) { return all == 0 ? 0 : (all + workers - 1) / workers; };
   limits.max_connections = share(clients.max_connections);
   limits.max_connections_per_client = share(clients.max_connections_per_client);
-  if (listen.tls) options.tls = made.tls;
+  if (listen.tls) options.tls = loaded.tls;
   options.proxy_protocol = listen.proxy_protocol;
-  options.proxy_trusted = made.snapshot->client_address.trusted;
+  options.proxy_trusted = loaded.snapshot->client_address.trusted;
   return options;
 }
 
@@ -434,14 +362,14 @@ void Node::start_workers() {
     Thread* raw = thread.get();
     AccessSink* sink = access_log_ == nullptr ? nullptr : &access_log_->sink(i);
     raw->loop->run_and_wait([&] {
-      raw->worker =
-          std::make_unique<Worker>(raw->loop->loop(), *parts_, *raw->random, sink, made_->snapshot);
+      raw->worker = std::make_unique<Worker>(raw->loop->loop(), *parts_, *raw->random, sink,
+                                             loaded_->snapshot);
       for (const ListenSettings& listen : settings_.listen) {
         Entry entry;
         entry.entrance = std::make_unique<Entrance>(
-            *raw->worker, Entrance::Facts{listen.tier, listen.tls ? made_->tls : nullptr});
+            *raw->worker, Entrance::Facts{listen.tier, listen.tls ? loaded_->tls : nullptr});
         entry.server = std::make_unique<http::Server>(raw->loop->loop(), *entry.entrance,
-                                                      server_options(listen, *made_));
+                                                      server_options(listen, *loaded_));
         raw->entries.push_back(std::move(entry));
       }
     });
@@ -501,7 +429,7 @@ void Node::run() {
 
 // One at a time: a resolver that hangs may not fill the queue that reloads wait in.
 void Node::look_up_names() {
-  const Status queued = executor_.submit([this, upstreams = made_->upstreams] {
+  const Status queued = executor_.submit([this, upstreams = loaded_->upstreams] {
     upstreams->look_up_again();
     loop_.post([this] { look_up_timer_->arm(kLookUpAgain); });
   });
@@ -614,7 +542,7 @@ purge::NodeReport Node::report() const {
   }
   report.lag_limit_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(settings_.control->lag_limit).count();
-  for (const SiteSettings& site : made_->settings.sites) {
+  for (const SiteSettings& site : loaded_->settings.sites) {
     report.sites[site.name] = site.on_lag == OnLag::revalidate ? "revalidate"
                               : site.on_lag == OnLag::serve    ? "serve"
                                                                : "fail";

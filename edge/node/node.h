@@ -22,11 +22,11 @@
 #include "edge/cache/purge_journal.h"
 #include "edge/cache/store.h"
 #include "edge/node/access_log.h"
+#include "edge/node/loaded.h"
 #include "edge/node/node_state.h"
 #include "edge/node/purge_feed.h"
 #include "edge/node/settings.h"
 #include "edge/node/sites.h"
-#include "edge/node/upstreams.h"
 #include "edge/proxy/coalescer.h"
 #include "edge/proxy/worker.h"
 
@@ -45,14 +45,6 @@ class Node final : public NodeState {
   static std::string metrics_markdown();
 
  private:
-  // What a reload makes anew.
-  struct Made {
-    EdgeSettings settings;
-    std::shared_ptr<const Snapshot> snapshot;
-    std::shared_ptr<const Upstreams> upstreams;
-    std::shared_ptr<net::TlsContext> tls;  // null: no TLS listener
-    std::map<std::string, PurgeSite> purge_sites;
-  };
   struct Entry;   // one listener on one worker
   struct Thread;  // one worker
 
@@ -60,12 +52,11 @@ class Node final : public NodeState {
   text::Json status() const override;
   const metrics::Registry& metrics() const override { return registry_; }
   Store& store() override { return *store_; }
-  std::shared_ptr<const Snapshot> snapshot() const override { return made_->snapshot; }
+  std::shared_ptr<const Snapshot> snapshot() const override { return loaded_->snapshot; }
   void reload(UniqueFunction<void(std::string)> done) override;
 
-  std::shared_ptr<const Made> make(EdgeSettings settings, Diagnostics& diagnostics);
-  void use(std::shared_ptr<const Made> made);
-  http::ServerOptions server_options(const ListenSettings& listen, const Made& made) const;
+  void use(std::shared_ptr<const Loaded> loaded);
+  http::ServerOptions server_options(const ListenSettings& listen, const Loaded& loaded) const;
   bool open_listeners(std::string* why);
   bool open_admin(std::string* why);
   bool open_cache(std::string* why);
@@ -91,7 +82,7 @@ class Node final : public NodeState {
   MonoTime started_;
 
   SiteIds site_ids_;
-  std::shared_ptr<const Made> made_;
+  std::shared_ptr<const Loaded> loaded_;
   uint64_t generation_ = 1;
   WallTime loaded_at_;
   std::string reload_error_;

@@ -39,9 +39,9 @@ text::Json Node::status() const {
   Json tables = Json::object();
   tables.set("purge", static_cast<int64_t>(purged_->bytes()));
   tables.set("limits", static_cast<int64_t>(limits_->bytes()));
-  tables.set("geo", static_cast<int64_t>(made_->snapshot->locator == nullptr
+  tables.set("geo", static_cast<int64_t>(loaded_->snapshot->locator == nullptr
                                              ? 0
-                                             : made_->snapshot->locator->bytes()));
+                                             : loaded_->snapshot->locator->bytes()));
   memory.set("tables", std::move(tables));
   body.set("memory", std::move(memory));
 
@@ -58,8 +58,8 @@ text::Json Node::status() const {
   body.set("disk", std::move(disk));
 
   Json tiers = Json::array();
-  if (made_->snapshot->shields != nullptr) {
-    for (const MemberStatus& member : made_->snapshot->shields->status(clock_.mono())) {
+  if (loaded_->snapshot->shields != nullptr) {
+    for (const MemberStatus& member : loaded_->snapshot->shields->status(clock_.mono())) {
       Json one = Json::object();
       one.set("url", member.address).set("state", member.state);
       tiers.push(std::move(one));
@@ -68,7 +68,7 @@ text::Json Node::status() const {
   body.set("tiers", std::move(tiers));
 
   Json upstreams = Json::array();
-  for (const auto& [name, group] : made_->snapshot->groups) {
+  for (const auto& [name, group] : loaded_->snapshot->groups) {
     for (const MemberStatus& member : group->status(clock_.mono())) {
       Json one = Json::object();
       one.set("site", name.first).set("group", name.second);
@@ -80,7 +80,7 @@ text::Json Node::status() const {
   }
   body.set("upstreams", std::move(upstreams));
   Json limits = Json::array();
-  for (const std::shared_ptr<const Site>& site : made_->snapshot->sites->sites()) {
+  for (const std::shared_ptr<const Site>& site : loaded_->snapshot->sites->sites()) {
     for (const std::shared_ptr<const LimitRule>& rule : site->limits) {
       Json one = Json::object();
       one.set("site", site->name).set("name", rule->name);

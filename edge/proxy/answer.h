@@ -39,8 +39,8 @@ struct AnswerFacts {
   std::optional<int64_t> age;     // not said when empty
   std::optional<uint64_t> size;   // of the whole representation
 };
-// What an answer says beside a stored object's prepared head. Values live in `text` or in what the
-// facts refer to.
+// What an answer says beside a stored object's prepared head. Values live here, in the stored
+// fields or in what the facts refer to.
 class MoreFields {
  public:
   // False: the head can't be sent as it was prepared: a tier asks, tags are shown, or the route

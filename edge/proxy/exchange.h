@@ -35,8 +35,6 @@ class Exchange final : public http::StreamHandler,
                        public PassEvents,
                        public Recycled<Exchange> {
  public:
-  using Recycled<Exchange>::operator new;
-  using Recycled<Exchange>::operator delete;
   Exchange(Worker& worker, http::ServerStream& stream, const Entrance::Facts& entrance);
   ~Exchange() override;
 
@@ -73,7 +71,7 @@ class Exchange final : public http::StreamHandler,
   // Deliver.
   void deliver_object(Ref<Object> object, CacheStatus status, bool stale, Position proof);
   void deliver_validated();
-  bool send_prepared(const Part& part, const CacheStatus& status);
+  bool send_prepared(const Part& part, const AnswerFacts& facts);
   void send_stored_body(const Part& part, Slice first);
   void send_object(const Part& part, const http::ResponseHead& head, Slice first);
   void read_first_piece(Part part, http::ResponseHead head);

@@ -14,11 +14,13 @@ void Exchange::deliver_object(Ref<Object> object, CacheStatus status, bool stale
   }
   const Part part = choose_part(*request_, meta.status, meta.validators, object->size());
   found_.object = std::move(object);
-  if (send_prepared(part, status)) return;
-  const std::string cache_status = cache_status_member(status);
+  thread_local std::string cache_status;
+  cache_status.clear();
+  append_cache_status_member(cache_status, status);
   AnswerFacts facts = answer_facts(cache_status);
   facts.size = found_.object->size();
   facts.age = age_to_send_s(meta.freshness, worker_.loop().wall());
+  if (send_prepared(part, facts)) return;
   http::ResponseHead head = make_answer(meta.fields, part, facts);
   say_position(head, proof, stale);
   add_last_fields(head);
@@ -30,15 +32,10 @@ void Exchange::deliver_object(Ref<Object> object, CacheStatus status, bool stale
 }
 
 // The whole of an object in memory, for a client: its head goes as it was prepared.
-bool Exchange::send_prepared(const Part& part, const CacheStatus& status) {
+bool Exchange::send_prepared(const Part& part, const AnswerFacts& facts) {
   const Object& object = *found_.object;
   const ObjectMeta& meta = object.meta();
   if (!object.in_memory() || !part.whole || part.status != meta.status) return false;
-  thread_local std::string cache_status;
-  cache_status.clear();
-  append_cache_status_member(cache_status, status);
-  AnswerFacts facts = answer_facts(cache_status);
-  facts.age = age_to_send_s(meta.freshness, worker_.loop().wall());
   MoreFields more;
   if (!more.fill(meta.fields, facts)) return false;
   http::FieldList limits;

@@ -3,23 +3,10 @@
 #include <algorithm>
 
 #include "core/net/address.h"
+#include "edge/cache/key.h"
 #include "edge/guard/pattern.h"
 
 namespace bw::edge {
-namespace {
-
-// The host of host[:port], without a final dot.
-std::string_view host_of(std::string_view authority) {
-  if (authority.starts_with('[')) {
-    const size_t end = authority.find(']');
-    return end == std::string_view::npos ? authority : authority.substr(0, end + 1);
-  }
-  std::string_view host = authority.substr(0, authority.rfind(':'));
-  if (host.ends_with('.')) host.remove_suffix(1);
-  return host;
-}
-
-}  // namespace
 
 void HeaderEdits::edit_request(http::FieldList& fields) const {
   for (const std::string& name : request_remove) fields.remove(name);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/descriptor.h"
 #include "core/base/task.h"
 
 namespace bw::geo {
@@ -30,20 +31,6 @@ Error fail(std::string* why, const std::string& file, std::string_view what, int
   }
   return Error{.kind = Error::Kind::corrupt, .side = Error::Side::storage, .text = "geo database"};
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Copies all of `from` to `to`; the bytes copied, or -1.
 off_t copy_all(int from, int to) {

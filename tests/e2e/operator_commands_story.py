@@ -37,6 +37,13 @@ class OperatorCommands(stage.Story):
         self.assertEqual(done.returncode, 2)
         self.assertIn("bad.toml:2", done.stderr)
 
+    def test_a_second_edge_on_a_taken_port_says_so(self):
+        flags = ["--workers", "2", "--origin", "http://127.0.0.1:1", "--site", "shop=127.0.0.1"]
+        place = self.start("edge", "--listen", "127.0.0.1:0", *flags).address("http")
+        second = self.run_command("edge", "--listen", place, *flags)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn(f"cannot listen on {place}: bind: Address already in use", second.stderr)
+
     def test_a_purge_with_a_token_of_its_own(self):
         token = self.folder / "ops.token"
         made = self.run_command("token", "new", "--name", "ops", "--out", token)

@@ -1,16 +1,15 @@
 #include "tests/bench/load/connection.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+
+#include "tests/bench/load/loopback.h"
 
 namespace bw::bench {
 namespace {
@@ -40,13 +39,9 @@ const char* Connection::connect(int poll, uint16_t port) {
   asked = false;
   socket_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket_ < 0) return "no socket";
-  const int one = 1;
-  setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 &&
+  send_at_once(socket_);
+  const sockaddr_in address = loopback(port);
+  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 &&
       errno != EINPROGRESS) {
     return "connect failed";
   }

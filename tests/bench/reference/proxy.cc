@@ -1,14 +1,11 @@
 // The bare proxy, for misses: a request goes as it came to an origin connection that is kept, and
 // the answer comes back as it came. It stores nothing and rewrites nothing.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "tests/bench/load/loopback.h"
 #include "tests/bench/reference/server.h"
 
 namespace bw::bench {
@@ -46,13 +43,10 @@ Upstream* take_upstream() {
     return kept;
   }
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int one = 1;
-  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(origin_port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) std::exit(1);
+  send_at_once(socket);
+  const sockaddr_in address = loopback(origin_port);
+  if (connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    std::exit(1);
   evutil_make_socket_nonblocking(socket);
   return new Upstream(socket);
 }

@@ -1,10 +1,7 @@
 #include "tests/bench/reference/server.h"
 
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +13,7 @@
 #include <vector>
 
 #include "tests/bench/load/content.h"
+#include "tests/bench/load/loopback.h"
 
 namespace bw::bench {
 namespace {
@@ -30,11 +28,8 @@ int listen_on(uint16_t port) {
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int one = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ||
+  const sockaddr_in address = loopback(port);
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
       listen(listener, 4096) < 0) {
     std::perror("listen");
     std::exit(1);
@@ -47,8 +42,7 @@ void on_accept(int listener, short, void* given) {
   while (true) {
     const int socket = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) return;
-    const int one = 1;
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    send_at_once(socket);
     SSL* ssl = nullptr;
     if (how.tls != nullptr) {
       ssl = SSL_new(how.tls);

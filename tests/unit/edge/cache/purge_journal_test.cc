@@ -23,6 +23,16 @@ std::unique_ptr<PurgeJournal> open_at(const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("journal: the boot number that time gives rises with it and stays within 24 bits") {
+  const auto at = [](int64_t seconds) {
+    return PurgeJournal::first_boot_at(WallTime{seconds * 1'000'000'000});
+  };
+  CHECK(at(0) == 1);  // a clock that was never set
+  CHECK(at(1'764'000'000) > 1);
+  CHECK(at(1'764'000'060) == at(1'764'000'000) + 1);
+  CHECK(at(2'500'000'000) < 1u << 24);
+}
+
 TEST_CASE("purge journal: entries, site marks and position come back together") {
   test::TempDir dir;
   edge::PurgePosition position{.position = 77};

@@ -1,6 +1,9 @@
 #include "edge/proxy/answer.h"
 
 #include <catch2/catch.hpp>
+#include <set>
+
+#include "edge/cache/object.h"
 
 using namespace bw;
 using namespace bw::edge;
@@ -90,4 +93,73 @@ TEST_CASE("answer: tags and targeted fields stay between tiers") {
   dress(exposed, facts);
   CHECK(exposed.find(http::FieldId::cache_tag) == "a");
   CHECK_FALSE(exposed.has(http::FieldId::surrogate_control));
+}
+
+TEST_CASE("answer: a prepared head and its fields say what the list of them would, or nothing") {
+  using Said = std::multiset<std::pair<std::string, std::string>>;
+  ObjectMeta meta;
+  meta.status = 200;
+  meta.body_size = 4;
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"content-type", "text/plain"},
+           {"etag", "\"a\""},
+           {"date", "Tue, 24 Nov 2026 12:00:00 GMT"},
+           {"via", "1.1 shield1"},
+           {"cache-tag", "a"},
+           {"surrogate-key", "b"},
+           {"cdn-cache-control", "max-age=1"},
+           {"surrogate-control", "max-age=1"},
+           {"x-one", "1"}}) {
+    meta.fields.add(name, value);
+  }
+  const Ref<Object> object(new Object(meta, {Slice::copy_of("body")}));
+  struct Row {
+    const char* what;
+    bool tier, exposed;
+    std::vector<std::string> removes;
+    std::vector<std::pair<std::string, std::string>> sets;
+    bool prepared;
+  };
+  for (const Row& row : {
+           Row{"plain", false, false, {}, {}, true},
+           Row{"adds fields", false, false, {}, {{"x-two", "2"}, {"x-three", "3"}}, true},
+           Row{"removes what isn't there", false, false, {"x-none"}, {}, true},
+           Row{"for a tier", true, false, {}, {}, false},
+           Row{"shows tags", false, true, {}, {}, false},
+           Row{"removes what is stored", false, false, {"x-one"}, {}, false},
+           Row{"sets what is stored", false, false, {}, {{"etag", "\"b\""}}, false},
+           Row{"sets what is said anew", false, false, {}, {{"age", "0"}}, false},
+           Row{"removes what is said anew", false, false, {"via"}, {}, false},
+       }) {
+    INFO(row.what);
+    Site site;
+    site.expose_tags = row.exposed;
+    Route route;
+    route.headers.response_remove = row.removes;
+    route.headers.response_set = row.sets;
+    const AnswerFacts facts{.node = "edge1",
+                            .tier = row.tier,
+                            .site = &site,
+                            .route = &route,
+                            .cache_status = "edge1; hit; ttl=5",
+                            .age = 7,
+                            .size = 4};
+    MoreFields more;
+    REQUIRE(more.fill(meta.fields, facts) == row.prepared);
+    if (!row.prepared) continue;
+    Said sent;
+    const auto say = [&sent](std::string_view name, std::string_view value) {
+      sent.emplace(std::string(name), std::string(value));
+    };
+    object->head().for_each(say);
+    for (const http::Field& field : more.fields()) say(field.name, field.value);
+    Said listed;
+    const http::ResponseHead answer = make_answer(meta.fields, Part{.length = 4}, facts);
+    for (const http::Field field : answer.fields) {
+      listed.emplace(std::string(field.name), std::string(field.value));
+    }
+    CHECK(sent == listed);
+    CHECK(object->head().status() == answer.status);
+    CHECK(object->head().content_length() == answer.content_length);
+  }
 }
