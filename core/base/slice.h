@@ -2,7 +2,7 @@
 //
 // Threads: a Slice belongs to one thread; the pinned owner may be shared (its count is atomic).
 // Lifetime: bytes live until the last Slice of their owner goes. Bodies travel as slices from the
-// store to the socket and are never copied on the way.
+// store to the socket and aren't copied on the way, but for pieces so small that a copy costs less.
 #pragma once
 
 #include <atomic>
@@ -110,6 +110,12 @@ class Slice {
   Slice part(size_t offset, size_t length) const {
     BW_CHECK(offset <= size_ && length <= size_ - offset);
     return Slice(owner_, data_ + offset, length);
+  }
+  // Whether `size` bytes of `owner` from `data` on went on where these end: they are of it then.
+  bool try_extend(const Pinned* owner, const char* data, size_t size) {
+    if (owner_.get() != owner || data_ + size_ != data || owner == nullptr) return false;
+    size_ += size;
+    return true;
   }
   void remove_prefix(size_t n) {
     BW_CHECK(n <= size_);

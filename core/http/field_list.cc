@@ -84,24 +84,32 @@ constexpr std::string_view kNames[] = {
 constexpr size_t kNameCount = std::size(kNames);
 static_assert(kNameCount == static_cast<size_t>(FieldId::x_request_id) + 1);
 
-constexpr uint8_t byte(char c) { return static_cast<uint8_t>(c); }
+static_assert(kNameCount <= 128, "the bits of FieldList");
 
-constexpr uint32_t mix(uint32_t hash, char c) { return (hash ^ byte(c)) * 0x01000193u; }
-constexpr size_t kSlots = 1024;
-constexpr size_t slot_of(uint32_t hash) { return (hash ^ (hash >> 15)) % kSlots; }
+// What tells known names apart: their size and three of their bytes.
+constexpr uint32_t traits_of(std::string_view name) {
+  const auto byte = [name](size_t i) {
+    return static_cast<uint32_t>(static_cast<uint8_t>(lower_case(name[i])));
+  };
+  return static_cast<uint32_t>(name.size()) | byte(0) << 8 | byte(name.size() / 2) << 16 |
+         byte(name.size() - 1) << 24;
+}
 
-// A perfect hash of the known names: the first start value under which none share a slot.
+constexpr size_t kSlotBits = 10;
+constexpr size_t slot_of(uint32_t traits, uint32_t factor) {
+  return (traits * factor) >> (32 - kSlotBits);
+}
+
+// A perfect hash of the known names: the first factor under which none share a slot.
 struct NameTable {
-  uint32_t start = 0;
-  std::array<uint8_t, kSlots> ids{};
+  uint32_t factor = 0;
+  std::array<uint8_t, size_t{1} << kSlotBits> ids{};
 };
 
-constexpr bool fill(NameTable& table, uint32_t start) {
-  table = NameTable{.start = start};
+constexpr bool fill(NameTable& table, uint32_t factor) {
+  table = NameTable{.factor = factor};
   for (size_t i = 1; i < kNameCount; ++i) {
-    uint32_t hash = start;
-    for (char c : kNames[i]) hash = mix(hash, c);
-    uint8_t& slot = table.ids[slot_of(hash)];
+    uint8_t& slot = table.ids[slot_of(traits_of(kNames[i]), factor)];
     if (slot != 0) return false;
     slot = static_cast<uint8_t>(i);
   }
@@ -110,15 +118,16 @@ constexpr bool fill(NameTable& table, uint32_t start) {
 
 consteval NameTable make_name_table() {
   NameTable table;
-  for (uint32_t start = 1; !fill(table, start * 0x9e3779b9u); ++start) {
+  for (uint32_t i = 1; !fill(table, i * 0x9e3779b1u | 1); ++i) {
   }
   return table;
 }
 constexpr NameTable kNameTable = make_name_table();
 
-FieldId id_by_hash(uint32_t hash, std::string_view lower_name) {
-  const uint8_t i = kNameTable.ids[slot_of(hash)];
-  return kNames[i] == lower_name ? static_cast<FieldId>(i) : FieldId::other;
+// The only known name that `name` may be; 0: none.
+uint8_t candidate(std::string_view name) {
+  if (name.empty()) return 0;
+  return kNameTable.ids[slot_of(traits_of(name), kNameTable.factor)];
 }
 
 bool equals_lower(std::string_view lower, std::string_view any_case) {
@@ -132,18 +141,33 @@ bool equals_lower(std::string_view lower, std::string_view any_case) {
 void FieldList::add(std::string_view name, std::string_view value) {
   const size_t offset = bytes_.size();
   BW_CHECK(offset + name.size() + value.size() < UINT32_MAX);
-  bytes_.reserve(offset + name.size() + value.size());
-  uint32_t hash = kNameTable.start;
-  for (char c : name) {
-    const char lower = lower_case(c);
-    hash = mix(hash, lower);
-    bytes_.push_back(lower);
-  }
-  const FieldId id = id_by_hash(hash, std::string_view(bytes_).substr(offset));
+  bytes_.append(name);
+  for (size_t i = offset; i < bytes_.size(); ++i) bytes_[i] = lower_case(bytes_[i]);
+  const FieldId id = field_id_of_lower(std::string_view(bytes_).substr(offset));
   bytes_.append(value);
+  note(id);
   entries_.push_back({.id = id,
-                      .offset = static_cast<uint32_t>(offset),
+                      .name = static_cast<uint32_t>(offset),
                       .name_size = static_cast<uint32_t>(name.size()),
+                      .value = static_cast<uint32_t>(offset + name.size()),
+                      .value_size = static_cast<uint32_t>(value.size())});
+}
+
+char* FieldList::copy_block(std::string_view block) {
+  BW_CHECK(empty() && block.size() < UINT32_MAX);
+  bytes_.assign(block);
+  return bytes_.data();
+}
+
+void FieldList::add_in_block(FieldId id, std::string_view name, std::string_view value) {
+  note(id);
+  const auto offset = [this](std::string_view part) {
+    return static_cast<uint32_t>(part.data() - bytes_.data());
+  };
+  entries_.push_back({.id = id,
+                      .name = offset(name),
+                      .name_size = static_cast<uint32_t>(name.size()),
+                      .value = offset(value),
                       .value_size = static_cast<uint32_t>(value.size())});
 }
 
@@ -165,7 +189,7 @@ void FieldList::set(FieldId id, std::string_view value) {
 template <typename Match>
 void FieldList::remove_if(Match match) {
   std::erase_if(entries_, match);
-  if (entries_.empty()) bytes_.clear();
+  if (entries_.empty()) clear();
 }
 
 void FieldList::remove(FieldId id) {
@@ -177,16 +201,11 @@ void FieldList::remove(std::string_view name) {
   if (id != FieldId::other) return remove(id);
   remove_if([&](const Entry& entry) {
     return entry.id == FieldId::other &&
-           equals_lower(std::string_view(bytes_).substr(entry.offset, entry.name_size), name);
+           equals_lower(std::string_view(bytes_).substr(entry.name, entry.name_size), name);
   });
 }
 
-void FieldList::clear() {
-  entries_.clear();
-  bytes_.clear();
-}
-
-std::optional<std::string_view> FieldList::find(FieldId id) const {
+std::optional<std::string_view> FieldList::find_known(FieldId id) const {
   for (size_t i = 0; i < entries_.size(); ++i) {
     if (entries_[i].id == id) return (*this)[i].value;
   }
@@ -229,8 +248,8 @@ Field FieldList::operator[](size_t i) const {
   const Entry& entry = entries_[i];
   const std::string_view bytes(bytes_);
   return {.id = entry.id,
-          .name = bytes.substr(entry.offset, entry.name_size),
-          .value = bytes.substr(entry.offset + entry.name_size, entry.value_size)};
+          .name = bytes.substr(entry.name, entry.name_size),
+          .value = bytes.substr(entry.value, entry.value_size)};
 }
 
 size_t FieldList::bytes() const {
@@ -240,10 +259,13 @@ size_t FieldList::bytes() const {
 }
 
 FieldId field_id(std::string_view name) {
-  uint32_t hash = kNameTable.start;
-  for (char c : name) hash = mix(hash, lower_case(c));
-  const uint8_t i = kNameTable.ids[slot_of(hash)];
+  const uint8_t i = candidate(name);
   return equals_lower(kNames[i], name) ? static_cast<FieldId>(i) : FieldId::other;
+}
+
+FieldId field_id_of_lower(std::string_view name) {
+  const uint8_t i = candidate(name);
+  return kNames[i] == name ? static_cast<FieldId>(i) : FieldId::other;
 }
 
 std::string_view field_name(FieldId id) { return kNames[static_cast<size_t>(id)]; }

@@ -1,10 +1,11 @@
 // The fields of a message in the order they came; names in lower case, values without outer blanks.
 //
 // Bounds: those of the parser that filled it. Lifetime: views it answers live until it is next
-// changed. Lookups by FieldId compare one byte per field; by name they hash once.
+// changed. An id that isn't there is told by one bit; one that is compares a byte per field.
 // See: RFC 9110 section 5.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -104,12 +105,23 @@ class FieldList {
   void set(FieldId id, std::string_view value);
   void remove(FieldId id);
   void remove(std::string_view name);
-  void clear();
+  void clear() {
+    entries_.clear();
+    bytes_.clear();
+    known_ = {};
+  }
+  // For a parser, on an empty list: the lines of a head are copied at once, and its fields then
+  // named by views into that copy, in which names are in lower case.
+  char* copy_block(std::string_view block);
+  void add_in_block(FieldId id, std::string_view name, std::string_view value);
 
   // The first value of that name.
-  std::optional<std::string_view> find(FieldId id) const;
+  std::optional<std::string_view> find(FieldId id) const {
+    if (!may_have(id)) return std::nullopt;
+    return find_known(id);
+  }
   std::optional<std::string_view> find(std::string_view name) const;
-  bool has(FieldId id) const { return find(id).has_value(); }
+  bool has(FieldId id) const { return may_have(id) && find_known(id).has_value(); }
   size_t count(FieldId id) const;
   // All values of that name joined by ", " (RFC 9110 section 5.3); none: nullopt.
   std::optional<std::string> combined(FieldId id) const;
@@ -120,6 +132,8 @@ class FieldList {
   Field operator[](size_t i) const;
   // Bytes of all names and values, plus 32 a field (as RFC 9113 section 6.5.2 counts).
   size_t bytes() const;
+  // Bytes of heap that it holds.
+  size_t memory() const { return bytes_.capacity() + entries_.capacity() * sizeof(Entry); }
 
   class Iterator {
    public:
@@ -141,19 +155,32 @@ class FieldList {
  private:
   struct Entry {
     FieldId id;
-    uint32_t offset;  // of the name in bytes_; the value follows it
+    uint32_t name;  // offsets in bytes_
     uint32_t name_size;
+    uint32_t value;
     uint32_t value_size;
   };
+  bool may_have(FieldId id) const {
+    const size_t i = static_cast<size_t>(id);
+    return (known_[i / 64] >> (i % 64) & 1) != 0;
+  }
+  void note(FieldId id) {
+    const size_t i = static_cast<size_t>(id);
+    known_[i / 64] |= uint64_t{1} << (i % 64);
+  }
+  std::optional<std::string_view> find_known(FieldId id) const;
   template <typename Match>
   void remove_if(Match match);
 
   std::string bytes_;
   std::vector<Entry> entries_;
+  std::array<uint64_t, 2> known_{};  // a bit for each id that was added since the last clear()
 };
 
 // The id of a name given in any case.
 FieldId field_id(std::string_view name);
+// The id of a name given in lower case.
+FieldId field_id_of_lower(std::string_view name);
 // The lower-case name of an id; empty for `other`.
 std::string_view field_name(FieldId id);
 // token characters only (RFC 9110 section 5.1), at least one.

@@ -23,58 +23,56 @@ VersionWord parse_version(std::string_view word) {
   return word[7] == '0' ? VersionWord::http10 : VersionWord::http11;
 }
 
-// Takes the first line off a block, without its CRLF.
-std::string_view take_line(std::string_view& block) {
-  const size_t end = block.find('\n');
-  const std::string_view line = block.substr(0, end - 1);
-  block.remove_prefix(end + 1);
-  return line;
-}
-
 }  // namespace
 
 bool H1RequestParser::on_head_block(std::string_view block, H1Event&) {
-  head_.method.clear();
-  head_.authority.clear();
-  head_.target.clear();
-  head_.scheme = scheme_;
-  head_.fields.clear();
-  head_.content_length.reset();
-  head_.has_body = false;
+  RequestHead& head = *head_;
+  if (head.scheme != scheme_) head.scheme = scheme_;
+  head.protocol.clear();
+  head.fields.clear();
+  head.content_length.reset();
   Framing framing;
-  return read_request_line(take_line(block)) && read_fields(block, head_.fields, &framing) &&
+  return read_request_line(take_first_line(block)) && read_fields(block, head.fields, &framing) &&
          read_host(framing) && read_framing(framing);
 }
 
 bool H1RequestParser::read_request_line(std::string_view line) {
+  RequestHead& head = *head_;
   const size_t first = line.find(' ');
-  const size_t last = line.rfind(' ');
+  const bool usual = line.ends_with(" HTTP/1.1");
+  const size_t last = usual ? line.size() - 9 : line.rfind(' ');
   if (first == std::string_view::npos || first == last) return fail(400, "request line");
   const std::string_view method = line.substr(0, first);
   const std::string_view target = line.substr(first + 1, last - first - 1);
   if (!is_token(method) || method.size() > kMaxMethod) return fail(400, "method");
-  if (!is_text(target) || target.empty() || target.find(' ') != std::string_view::npos) {
+  const bool origin_form = is_origin_form(target);
+  if (!origin_form && (!is_text(target) || target.empty() || target.find(' ') != target.npos)) {
     return fail(400, "request target");
   }
-  switch (parse_version(line.substr(last + 1))) {
+  switch (usual ? VersionWord::http11 : parse_version(line.substr(last + 1))) {
     case VersionWord::bad:
       return fail(400, "HTTP version");
     case VersionWord::other:
       return fail(505, "HTTP version");
     case VersionWord::http10:
-      head_.version = Version::http10;
+      head.version = Version::http10;
       break;
     case VersionWord::http11:
-      head_.version = Version::http11;
+      head.version = Version::http11;
       break;
   }
   if (target.size() > limits_.max_uri) return fail(414, "request target too long");
+  if (head.method != method) head.method = method;
+  absolute_ = false;
+  if (origin_form && method != "CONNECT") {
+    head.target = target;
+    return true;
+  }
   std::optional<RequestTarget> parsed = parse_request_target(method, target);
   if (!parsed) return fail(400, "request target");
-  head_.method = method;
-  head_.target = std::move(parsed->target);
+  head.target = std::move(parsed->target);
   absolute_ = parsed->authority.has_value();
-  if (absolute_) head_.authority = std::move(*parsed->authority);
+  if (absolute_) head.authority = std::move(*parsed->authority);
   return true;
 }
 
@@ -82,27 +80,32 @@ bool H1RequestParser::read_request_line(std::string_view line) {
 bool H1RequestParser::read_host(const Framing& framing) {
   if (framing.hosts > 1) return fail(400, "several Host fields");
   if (framing.hosts == 0) {
-    return head_.version == Version::http10 ? true : fail(400, "no Host field");
+    if (head_->version != Version::http10) return fail(400, "no Host field");
+    if (!absolute_) head_->authority.clear();
+    return true;
   }
-  std::optional<std::string> host = parse_authority(framing.host);
-  if (!host) return fail(400, "Host field");
-  if (!absolute_) head_.authority = std::move(*host);
-  return true;
+  if (absolute_) {
+    thread_local std::string unused;
+    return read_authority(framing.host, unused) || fail(400, "Host field");
+  }
+  // What an earlier request came to is written as it stays.
+  if (!framing.host.empty() && framing.host == head_->authority) return true;
+  return read_authority(framing.host, head_->authority) || fail(400, "Host field");
 }
 
 // RFC 9112 section 6.3, with every doubtful case refused.
 bool H1RequestParser::read_framing(const Framing& framing) {
   if (framing.codings > 0) {
-    if (head_.version == Version::http10) return fail(400, "Transfer-Encoding in HTTP/1.0");
+    if (head_->version == Version::http10) return fail(400, "Transfer-Encoding in HTTP/1.0");
     if (!check_coding(framing)) return false;
-    head_.has_body = true;
+    head_->has_body = true;
     start_chunked();
   } else {
-    if (framing.has_length) head_.content_length = framing.length;
-    head_.has_body = framing.length > 0;
+    if (framing.has_length) head_->content_length = framing.length;
+    head_->has_body = framing.length > 0;
     start_body(framing.length);
   }
-  keep_alive_ = !framing.close && (head_.version != Version::http10 || framing.keep);
+  keep_alive_ = !framing.close && (head_->version != Version::http10 || framing.keep);
   return true;
 }
 
@@ -111,7 +114,7 @@ bool H1ResponseParser::on_head_block(std::string_view block, H1Event& event) {
   head_.content_length.reset();
   proven_ = true;
   Framing framing;
-  if (!read_status_line(take_line(block)) || !read_fields(block, head_.fields, &framing)) {
+  if (!read_status_line(take_first_line(block)) || !read_fields(block, head_.fields, &framing)) {
     return false;
   }
   if (framing.hosts > 0) return fail(502, "Host field in a response");

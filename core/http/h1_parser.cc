@@ -1,9 +1,8 @@
 #include "core/http/h1_parser.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "core/http/h1_syntax.h"
+#include "core/http/h1_scan.h"
 
 namespace bw::http {
 namespace {
@@ -78,12 +77,7 @@ size_t H1Parser::find_block(std::string_view bytes, bool trailer) {
   const size_t limit = limits_.max_header_size;
   const size_t first = std::min(first_line_limit(), limit);
   for (;;) {
-    const void* found = scanned_ < bytes.size()
-                            ? std::memchr(bytes.data() + scanned_, '\n', bytes.size() - scanned_)
-                            : nullptr;
-    const size_t at = found == nullptr
-                          ? bytes.size()
-                          : static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
+    const size_t at = find_lf(bytes, scanned_);
     if (!trailer && line_start_ == 0 && at >= first) {
       fail(first_line_status(), "start line too long");
       return 0;
@@ -93,12 +87,13 @@ size_t H1Parser::find_block(std::string_view bytes, bool trailer) {
       return 0;
     }
     scanned_ = at;
-    if (found == nullptr) return 0;
+    if (at == bytes.size()) return 0;
     if (at == line_start_ || bytes[at - 1] != '\r') {
       fail(400, "bare LF");
       return 0;
     }
     const bool empty = at - 1 == line_start_;
+    if (line_start_ == 0) first_line_ = at + 1;
     line_start_ = scanned_ = at + 1;
     if (empty) {
       line_start_ = scanned_ = 0;
@@ -119,7 +114,7 @@ H1Step H1Parser::read_head(std::string_view bytes) {
     }
   }
   // What can't be HTTP (a TLS hello, say) is told at its first byte, not at a deadline.
-  if (!bytes.empty() && !is_token(bytes.substr(0, 1))) {
+  if (!bytes.empty() && (syntax::class_of(bytes[0]) & syntax::kToken) == 0) {
     fail(400, "start line");
     step.event = H1Event::failed;
     return step;
@@ -224,31 +219,47 @@ void H1Parser::read_trailer_block(std::string_view block) {
   }
 }
 
+std::string_view H1Parser::take_first_line(std::string_view& block) const {
+  const std::string_view line = block.substr(0, first_line_ - 2);
+  block.remove_prefix(first_line_);
+  return line;
+}
+
+// find_block saw each line end in CRLF, so that both runs below stop within the block.
 bool H1Parser::read_fields(std::string_view block, FieldList& fields, Framing* framing) {
-  size_t count = 0;
-  while (!block.empty()) {
-    const size_t end = block.find('\n');  // find_block saw each line end in CRLF
-    const std::string_view line = block.substr(0, end - 1);
-    block.remove_prefix(end + 1);
+  char* at = fields.copy_block(block);
+  const char* const end = at + block.size();
+  const auto text_end = [start = at, copy = std::string_view(at, block.size())](char* from) {
+    return start + end_of_text(copy, static_cast<size_t>(from - start));
+  };
+  for (size_t count = 0; at != end;) {
     if (++count > limits_.max_headers) return fail(431, "too many header fields");
-    if (line[0] == ' ' || line[0] == '\t') return fail(400, "folded line");
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return fail(400, "field line without colon");
-    const std::string_view name = line.substr(0, colon);
-    if (!is_token(name)) return fail(400, "field name");
-    const std::string_view value = trim_blanks(line.substr(colon + 1));
-    if (!is_text(value)) return fail(400, "field value");
-    if (framing == nullptr) {
-      fields.add(name, value);
-      continue;
+    if (*at == ' ' || *at == '\t') return fail(400, "folded line");
+    char* const name_start = at;
+    at = lower_token(at, end);
+    const std::string_view name(name_start, static_cast<size_t>(at - name_start));
+    if (*at != ':' || name.empty()) {
+      const std::string_view rest(at, static_cast<size_t>(end - at));
+      const bool colon = rest.substr(0, rest.find('\n')).find(':') != std::string_view::npos;
+      return fail(400, colon ? "field name" : "field line without colon");
     }
-    const FieldId id = field_id(name);
-    if (id == FieldId::host || id == FieldId::content_length || id == FieldId::transfer_encoding ||
-        id == FieldId::connection) {
+    do {
+      ++at;
+    } while (*at == ' ' || *at == '\t');
+    char* const value_start = at;
+    at = text_end(at);
+    if (*at != '\r' || at[1] != '\n') return fail(400, "field value");
+    size_t size = static_cast<size_t>(at - value_start);
+    while (size > 0 && (value_start[size - 1] == ' ' || value_start[size - 1] == '\t')) --size;
+    const std::string_view value(value_start, size);
+    at += 2;
+    const FieldId id = field_id_of_lower(name);
+    if (framing != nullptr && (id == FieldId::host || id == FieldId::content_length ||
+                               id == FieldId::transfer_encoding || id == FieldId::connection)) {
       if (!read_framing_field(id, value, *framing)) return false;
       if (id != FieldId::connection) continue;
     }
-    fields.add(name, value);
+    fields.add_in_block(id, name, value);
   }
   return true;
 }

@@ -80,7 +80,7 @@ class H1Parser {
     size_t codings = 0;  // Transfer-Encoding fields
     std::string coding;  // all of them, joined by commas
     size_t hosts = 0;
-    std::string_view host;
+    std::string_view host;  // in the copy that `fields` made
     bool close = false;
     bool keep = false;
   };
@@ -93,8 +93,11 @@ class H1Parser {
   virtual bool skips_blank_line() const = 0;
 
   bool fail(int status, std::string_view text);
-  // Reads field lines into `fields`; with `framing`, framing fields go there instead.
+  // Reads field lines into `fields`, which is empty; with `framing`, framing fields go there
+  // instead.
   bool read_fields(std::string_view block, FieldList& fields, Framing* framing);
+  // Takes the first line off a head's block, without its CRLF.
+  std::string_view take_first_line(std::string_view& block) const;
   // "chunked" and nothing else: true. Else fail().
   bool check_coding(const Framing& framing);
   void start_body(uint64_t length);
@@ -119,6 +122,7 @@ class H1Parser {
   uint64_t left_ = 0;           // of the body, or of the chunk
   size_t scanned_ = 0;          // of an unfinished block or chunk line: bytes seen without LF
   size_t line_start_ = 0;       // of the line that `scanned_` is in
+  size_t first_line_ = 0;       // size of a block's first line with its line end
   size_t extension_bytes_ = 0;  // of this message
   bool blank_skipped_ = false;
   FieldList trailers_;
@@ -126,10 +130,11 @@ class H1Parser {
 
 class H1RequestParser final : public H1Parser {
  public:
-  // `scheme` is the connection's: "http" or "https".
+  // `scheme` is the connection's: "http" or "https", static.
   H1RequestParser(H1Limits limits, std::string_view scheme) : H1Parser(limits), scheme_(scheme) {}
-  // From `head` on; may be moved from.
-  RequestHead& head() { return head_; }
+  // Where the next head goes: given before next() comes to it. What is in there may be of an
+  // earlier request: its memory is used again.
+  void fill(RequestHead& head) { head_ = &head; }
 
  private:
   bool on_head_block(std::string_view block, H1Event& event) override;
@@ -140,8 +145,8 @@ class H1RequestParser final : public H1Parser {
   bool read_host(const Framing& framing);
   bool read_framing(const Framing& framing);
 
-  std::string scheme_;
-  RequestHead head_;
+  std::string_view scheme_;
+  RequestHead* head_ = nullptr;
   bool absolute_ = false;  // the authority came with the target
 };
 

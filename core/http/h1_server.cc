@@ -2,7 +2,6 @@
 #include "core/http/h1_server.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "core/base/check.h"
@@ -11,23 +10,8 @@
 namespace bw::http {
 namespace {
 
-// Heads are small and short-lived: they share blocks of the thread instead of one each.
-constexpr size_t kHeadBlock = 16 * 1024;
-
-Slice copy_to_block(std::string_view bytes) {
-  thread_local Ref<Buffer> block;
-  thread_local size_t used = 0;
-  if (bytes.size() > kHeadBlock / 4) return Slice::copy_of(bytes);
-  if (block && block->pins() == 1) used = 0;  // all that was in it has left
-  if (!block || used + bytes.size() > kHeadBlock) {
-    block = Buffer::make(kHeadBlock);
-    used = 0;
-  }
-  char* to = block->data() + used;
-  std::memcpy(to, bytes.data(), bytes.size());
-  used += bytes.size();
-  return Slice(block, to, bytes.size());
-}
+// Bodies up to that size are copied behind their heads: less than a pin and a segment cost.
+constexpr size_t kSmallBody = 1024;
 
 H1Limits parser_limits(const ServerLimits& limits) {
   return {.max_header_size = limits.max_header_size,
@@ -74,6 +58,7 @@ size_t H1ServerConnection::read_requests(std::string_view bytes) {
   budget_ = kTurnBudget;
   in_data_ = true;
   for (bool more = true; more && !blocked();) {
+    if (stream_ == nullptr) parser_.fill(H1SpareStreams::of_thread().next_head());
     const H1Step step = parser_.next(bytes.substr(used));
     used += step.consumed;
     switch (step.event) {
@@ -110,27 +95,28 @@ size_t H1ServerConnection::read_requests(std::string_view bytes) {
 // What stops reading: each reason ends with a call of update_reading().
 bool H1ServerConnection::blocked() const {
   if (closing_ || dead_ || budget_ <= 0) return true;
-  if (stream_ == nullptr) return connection_->buffered() > net::Connection::kHighWater;
+  if (stream_ == nullptr) return waiting() > net::Connection::kHighWater;
   return stream_->request_whole_ || (stream_->body_paused_ && !stream_->finished_);
 }
 
 void H1ServerConnection::start_stream() {
   in_head_ = false;
   --budget_;
-  if (parser_.head().content_length.value_or(0) > limits_.max_body_size) {
+  std::unique_ptr<H1ServerStream> taken = H1SpareStreams::of_thread().take();
+  H1ServerStream* const stream = taken.get();
+  stream->reuse(*this);
+  if (stream->head_.content_length.value_or(0) > limits_.max_body_size) {
+    H1SpareStreams::retire(loop_, std::move(taken));
     refuse(413, "request body too large", client_error(Error::Kind::too_large, "request body"));
     return;
   }
-  stream_ = take_stream();
-  H1ServerStream* const stream = stream_.get();
-  stream->reuse(*this);
-  std::swap(stream->head_, parser_.head());
+  stream_ = std::move(taken);
   stream->keep_ = parser_.keep_alive();
   if (stream->head_.has_body && stream->head_.version == Version::http11) {
     const auto expect = stream->head_.fields.find(FieldId::expect);
     stream->continue_awaited_ = expect && equals_ignoring_case(*expect, "100-continue");
   }
-  body_since_ = loop_.now();
+  if (stream->head_.has_body) body_since_ = loop_.now();
   ++counters_.requests_http1;
   std::unique_ptr<StreamHandler> handler = service_.on_request(*stream);
   BW_CHECK(handler != nullptr);
@@ -222,16 +208,29 @@ void H1ServerConnection::on_end() {
 
 void H1ServerConnection::queue(Slice bytes) {
   if (dead_ || closing_) return;
-  if (connection_->buffered() == 0) output_since_ = loop_.now();
-  queued_ += bytes.size();
-  connection_->write(std::move(bytes));
+  const size_t size = bytes.size();
+  if (size <= kSmallBody) {
+    connection_->write_copy(bytes.view());
+  } else {
+    connection_->write(std::move(bytes));
+  }
+  on_queued(size);
+}
+
+void H1ServerConnection::queue_text(std::string_view bytes) {
+  if (dead_ || closing_) return;
+  connection_->write_copy(bytes);
+  on_queued(bytes.size());
+}
+
+void H1ServerConnection::on_queued(size_t bytes) {
+  if (waiting() == 0) output_since_ = loop_.now();
+  queued_ += bytes;
   if (!in_data_) watch_deadlines();
 }
 
-void H1ServerConnection::queue_text(std::string_view bytes) { queue(copy_to_block(bytes)); }
-
 bool H1ServerConnection::can_take_more() const {
-  return !dead_ && connection_->buffered() <= net::Connection::kHighWater;
+  return !dead_ && waiting() <= net::Connection::kHighWater;
 }
 
 void H1ServerConnection::on_drained() {
@@ -244,12 +243,13 @@ void H1ServerConnection::on_drained() {
 void H1ServerConnection::on_progress() {
   // Kept as a count: of a dead connection nobody could tell what had left.
   taken_ = std::max(taken_, queued_ - connection_->buffered());
-  while (!dead_ && !leaving_.empty() && leaving_.front()->end_mark_ <= taken_) {
-    std::unique_ptr<H1ServerStream> stream = std::move(leaving_.front());
-    leaving_.pop_front();
+  H1StreamList sent;
+  while (!dead_ && !leaving_.empty() && leaving_.front().end_mark_ <= taken_) {
+    std::unique_ptr<H1ServerStream> stream = leaving_.pop_front();
     stream->handler_->on_sent();
-    retire_stream(loop_, std::move(stream));
+    sent.push_back(std::move(stream));
   }
+  H1SpareStreams::retire(loop_, std::move(sent));
 }
 
 void H1ServerConnection::on_finished() {
@@ -267,8 +267,8 @@ void H1ServerConnection::complete() {
   const bool keep = stream_->keep_ && !draining_ && !client_ended_;
   stream_->ended_ = true;
   idle_since_ = loop_.now();
+  if (taken_ >= stream_->end_mark_) look_again();  // no more progress will tell
   leaving_.push_back(std::move(stream_));
-  if (taken_ >= leaving_.back()->end_mark_) look_again();  // no more progress will tell
   if (!keep) {
     close_when_sent();
   } else if (!in_data_) {
@@ -317,7 +317,7 @@ void H1ServerConnection::abort_current(Error error, bool tell) {
   // Not inside the handler's own call of finish().
   loop_.post([&loop = loop_, error, held = std::move(stream)]() mutable {
     if (held->handler_ != nullptr) held->handler_->on_abort(error);
-    retire_stream(loop, std::move(held));
+    H1SpareStreams::retire(loop, std::move(held));
   });
 }
 
@@ -344,7 +344,7 @@ void H1ServerConnection::close_when_sent() {
 void H1ServerConnection::drop_stream(std::unique_ptr<H1ServerStream> stream, const Error* error) {
   stream->ended_ = true;
   if (error != nullptr && stream->handler_ != nullptr) stream->handler_->on_abort(*error);
-  retire_stream(loop_, std::move(stream));
+  H1SpareStreams::retire(loop_, std::move(stream));
 }
 
 void H1ServerConnection::on_error(Error error) {
@@ -352,9 +352,9 @@ void H1ServerConnection::on_error(Error error) {
   dead_ = true;
   timer_.cancel();
   if (later_) later_->cancel();
-  auto leaving = std::exchange(leaving_, {});
+  H1StreamList leaving = std::move(leaving_);
   std::unique_ptr<H1ServerStream> current = std::move(stream_);
-  for (auto& stream : leaving) drop_stream(std::move(stream), &error);
+  while (!leaving.empty()) drop_stream(leaving.pop_front(), &error);
   if (current != nullptr) drop_stream(std::move(current), &error);
   Task closed = std::exchange(closed_, nullptr);
   if (closed) closed();

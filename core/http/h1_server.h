@@ -8,9 +8,10 @@
 // net::Connection meanwhile. Threads: its loop's. Private to core/http.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "core/http/h1_parser.h"
 #include "core/http/h1_writer.h"
@@ -19,6 +20,27 @@
 namespace bw::http {
 
 class H1ServerConnection;
+class H1ServerStream;
+class H1SpareStreams;
+
+// Streams in order, linked through themselves.
+class H1StreamList {
+ public:
+  H1StreamList() = default;
+  H1StreamList(H1StreamList&& other) noexcept
+      : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {}
+  H1StreamList& operator=(H1StreamList&&) = delete;
+  ~H1StreamList();
+
+  bool empty() const { return first_ == nullptr; }
+  H1ServerStream& front() const { return *first_; }
+  void push_back(std::unique_ptr<H1ServerStream> stream);
+  std::unique_ptr<H1ServerStream> pop_front();
+
+ private:
+  H1ServerStream* first_ = nullptr;
+  H1ServerStream* last_ = nullptr;
+};
 
 class H1ServerStream final : public ServerStream {
  public:
@@ -40,10 +62,10 @@ class H1ServerStream final : public ServerStream {
 
  private:
   friend class H1ServerConnection;
-  friend void retire_stream(net::Loop& loop, std::unique_ptr<H1ServerStream> stream);
-  // Ready for another request: strings keep their memory.
+  friend class H1SpareStreams;
+  friend class H1StreamList;
+  // Ready for another request, whose head is there already.
   void reuse(H1ServerConnection& connection);
-  void reset();
   bool output_open() const { return !ended_ && !finished_; }
   // What Connection says of a response with this status and length; its framing is set.
   std::string_view begin_response(int status, std::optional<uint64_t> content_length);
@@ -67,6 +89,26 @@ class H1ServerStream final : public ServerStream {
   uint64_t given_ = 0;       // of its body, queued so far
   uint64_t start_mark_ = 0;  // the connection's count of queued bytes at its start and end
   uint64_t end_mark_ = 0;
+  H1ServerStream* next_ = nullptr;  // in an H1StreamList
+};
+
+// Streams that wait for a request: made once, used again by all connections of a thread, with the
+// memory of their heads. A head is parsed into the first of them.
+class H1SpareStreams {
+ public:
+  static H1SpareStreams& of_thread();
+  // Where the next head may be put; whoever does takes the stream before anybody else asks.
+  RequestHead& next_head();
+  std::unique_ptr<H1ServerStream> take();
+  // In a later turn: streams and handlers of it may be on the way of the caller.
+  static void retire(net::Loop& loop, H1StreamList streams);
+  static void retire(net::Loop& loop, std::unique_ptr<H1ServerStream> stream);
+
+ private:
+  static constexpr size_t kMost = 256;
+  static constexpr size_t kLargestHead = 4 * 1024;  // memory of a bigger one isn't kept
+  void put(std::unique_ptr<H1ServerStream> stream);
+  std::vector<std::unique_ptr<H1ServerStream>> spare_;
 };
 
 class H1ServerConnection final : public ServerConnection {
@@ -108,6 +150,9 @@ class H1ServerConnection final : public ServerConnection {
   // Writing. What is queued is counted, so that its leaving can be told.
   void queue(Slice bytes);
   void queue_text(std::string_view bytes);
+  // Of what was queued, what the kernel hadn't taken when it was last asked.
+  uint64_t waiting() const { return queued_ - taken_; }
+  void on_queued(size_t bytes);
   bool can_take_more() const;
   void on_finished();
   void complete();
@@ -136,7 +181,7 @@ class H1ServerConnection final : public ServerConnection {
 
   H1RequestParser parser_;
   std::unique_ptr<H1ServerStream> stream_;
-  std::deque<std::unique_ptr<H1ServerStream>> leaving_;
+  H1StreamList leaving_;
   bool in_data_ = false;
   bool in_head_ = false;  // some of a request head came
   bool reading_paused_ = false;
@@ -151,14 +196,10 @@ class H1ServerConnection final : public ServerConnection {
   net::Timer timer_;
   MonoTime timer_due_;
   std::optional<net::Timer> later_;  // another turn of reading
-  MonoTime idle_since_;
+  MonoTime idle_since_;              // the last answer was finished
   MonoTime head_since_;
   MonoTime body_since_;
   MonoTime output_since_;  // the queue became non-empty
 };
-
-// Streams are made once and used again by the connections of a thread.
-std::unique_ptr<H1ServerStream> take_stream();
-void retire_stream(net::Loop& loop, std::unique_ptr<H1ServerStream> stream);
 
 }  // namespace bw::http

@@ -1,44 +1,65 @@
 // What a handler says to its client over HTTP/1.x: head, body and end as bytes of the connection.
 #include <algorithm>
-#include <cstring>
 #include <utility>
-#include <vector>
 
 #include "core/base/check.h"
 #include "core/http/h1_server.h"
-#include "core/http/h1_syntax.h"
 
 namespace bw::http {
-namespace {
 
-constexpr size_t kSpareStreams = 64;
-
-std::vector<std::unique_ptr<H1ServerStream>>& spare_streams() {
-  thread_local std::vector<std::unique_ptr<H1ServerStream>> spare;
-  return spare;
+H1StreamList::~H1StreamList() {
+  while (!empty()) pop_front();
 }
 
-}  // namespace
+void H1StreamList::push_back(std::unique_ptr<H1ServerStream> stream) {
+  H1ServerStream* const added = stream.release();
+  (first_ == nullptr ? first_ : last_->next_) = added;
+  last_ = added;
+}
 
-std::unique_ptr<H1ServerStream> take_stream() {
-  auto& spare = spare_streams();
-  if (spare.empty()) return std::make_unique<H1ServerStream>();
-  std::unique_ptr<H1ServerStream> stream = std::move(spare.back());
-  spare.pop_back();
+std::unique_ptr<H1ServerStream> H1StreamList::pop_front() {
+  std::unique_ptr<H1ServerStream> stream(first_);
+  first_ = std::exchange(stream->next_, nullptr);
   return stream;
 }
 
-void retire_stream(net::Loop& loop, std::unique_ptr<H1ServerStream> stream) {
-  loop.post([held = std::move(stream)]() mutable {
-    held->reset();
-    auto& spare = spare_streams();
-    if (spare.size() < kSpareStreams) spare.push_back(std::move(held));
+H1SpareStreams& H1SpareStreams::of_thread() {
+  thread_local H1SpareStreams spare;
+  return spare;
+}
+
+RequestHead& H1SpareStreams::next_head() {
+  if (spare_.empty()) spare_.push_back(std::make_unique<H1ServerStream>());
+  return spare_.back()->head_;
+}
+
+std::unique_ptr<H1ServerStream> H1SpareStreams::take() {
+  std::unique_ptr<H1ServerStream> stream = std::move(spare_.back());
+  spare_.pop_back();
+  return stream;
+}
+
+void H1SpareStreams::put(std::unique_ptr<H1ServerStream> stream) {
+  stream->handler_.reset();
+  stream->connection_ = nullptr;
+  const RequestHead& head = stream->head_;
+  if (spare_.size() >= kMost || head.fields.memory() + head.target.capacity() > kLargestHead)
+    return;
+  spare_.push_back(std::move(stream));
+}
+
+void H1SpareStreams::retire(net::Loop& loop, H1StreamList streams) {
+  if (streams.empty()) return;
+  loop.post([held = std::move(streams)]() mutable {
+    H1SpareStreams& spare = of_thread();
+    while (!held.empty()) spare.put(held.pop_front());
   });
 }
 
-void H1ServerStream::reset() {
-  handler_.reset();
-  connection_ = nullptr;
+void H1SpareStreams::retire(net::Loop& loop, std::unique_ptr<H1ServerStream> stream) {
+  H1StreamList one;
+  one.push_back(std::move(stream));
+  retire(loop, std::move(one));
 }
 
 void H1ServerStream::reuse(H1ServerConnection& connection) {

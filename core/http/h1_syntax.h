@@ -12,6 +12,8 @@ namespace bw::http {
 namespace syntax {
 constexpr uint8_t kToken = 1;
 constexpr uint8_t kText = 2;
+constexpr uint8_t kTarget = 4;  // visible ASCII without '#', '"', '<' and '>'
+constexpr uint8_t kHost = 8;    // of a registered name: letters, digits, '-', '.', '_', '~'
 
 consteval std::array<uint8_t, 256> byte_classes() {
   std::array<uint8_t, 256> classes{};
@@ -22,14 +24,22 @@ consteval std::array<uint8_t, 256> byte_classes() {
     }
     if (token) classes[c] |= kToken;
     if (c == '\t' || (c >= 0x20 && c != 0x7f)) classes[c] |= kText;
+    if (c > 0x20 && c < 0x7f && c != '#' && c != '"' && c != '<' && c != '>') {
+      classes[c] |= kTarget;
+    }
+    const bool alphanumeric =
+        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (alphanumeric || c == '-' || c == '.' || c == '_' || c == '~') classes[c] |= kHost;
   }
   return classes;
 }
 inline constexpr std::array<uint8_t, 256> kClasses = byte_classes();
 
+constexpr uint8_t class_of(char c) { return kClasses[static_cast<uint8_t>(c)]; }
+
 inline bool all_of_class(std::string_view text, uint8_t wanted) {
   uint8_t all = wanted;
-  for (char c : text) all &= kClasses[static_cast<uint8_t>(c)];
+  for (char c : text) all &= class_of(c);
   return all == wanted;
 }
 }  // namespace syntax

@@ -5,15 +5,12 @@
 #include <algorithm>
 #include <array>
 
+#include "core/http/h1_scan.h"
+
 namespace bw::http {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 bool digit(char c) { return c >= '0' && c <= '9'; }
-bool name_char(char c) {
-  return digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_' ||
-         c == '~';
-}
 
 bool is_ip6(std::string_view text) {
   if (text.size() > 45) return false;
@@ -34,8 +31,9 @@ bool is_port(std::string_view text) {
 // The length of "http://" or "https://" at the start, in any case; 0: neither.
 size_t scheme_prefix(std::string_view text) {
   for (std::string_view prefix : {"http://", "https://"}) {
-    if (text.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), text.begin(),
-                                                   [](char a, char b) { return a == lower(b); })) {
+    if (text.size() >= prefix.size() &&
+        std::equal(prefix.begin(), prefix.end(), text.begin(),
+                   [](char a, char b) { return a == lower_case(b); })) {
       return prefix.size();
     }
   }
@@ -44,31 +42,33 @@ size_t scheme_prefix(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> parse_authority(std::string_view text) {
-  std::string_view host;
+bool read_authority(std::string_view text, std::string& authority) {
+  size_t host = 0;
   if (text.starts_with('[')) {
     const size_t close = text.find(']');
-    if (close == std::string_view::npos || !is_ip6(text.substr(1, close - 1))) return std::nullopt;
-    host = text.substr(0, close + 1);
+    if (close == std::string_view::npos || !is_ip6(text.substr(1, close - 1))) return false;
+    host = close + 1;
   } else {
-    host = text.substr(0, text.find(':'));
-    if (host.empty() || host.size() > 255 || !std::all_of(host.begin(), host.end(), name_char)) {
-      return std::nullopt;
-    }
+    while (host < text.size() && (syntax::class_of(text[host]) & syntax::kHost) != 0) ++host;
+    if (host == 0 || host > 255) return false;
   }
-  std::string_view rest = text.substr(host.size());
-  if (!rest.empty() && (rest[0] != ':' || !is_port(rest.substr(1)))) return std::nullopt;
-  std::string authority(host);
-  if (rest.size() > 1) authority.append(rest);
-  std::transform(authority.begin(), authority.end(), authority.begin(), lower);
+  if (host < text.size()) {
+    if (text[host] != ':' || !is_port(text.substr(host + 1))) return false;
+    if (host + 1 == text.size()) text.remove_suffix(1);
+  }
+  authority.assign(text);
+  for (char& c : authority) c = lower_case(c);
+  return true;
+}
+
+std::optional<std::string> parse_authority(std::string_view text) {
+  std::string authority;
+  if (!read_authority(text, authority)) return std::nullopt;
   return authority;
 }
 
 bool is_origin_form(std::string_view text) {
-  if (!text.starts_with('/')) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return c > 0x20 && c < 0x7f && c != '#' && c != '"' && c != '<' && c != '>';
-  });
+  return text.starts_with('/') && end_of_target(text, 1) == text.size();
 }
 
 std::optional<RequestTarget> parse_request_target(std::string_view method, std::string_view text) {

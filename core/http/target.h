@@ -12,6 +12,8 @@ namespace bw::http {
 // host[:port] in lower case; nullopt unless host is a name of letters, digits, '-', '.', '_', '~'
 // (at most 255), or an IP literal, and port at most 65535. An empty port is dropped.
 std::optional<std::string> parse_authority(std::string_view text);
+// The same into a string that keeps its memory; false: as it was.
+bool read_authority(std::string_view text, std::string& authority);
 // '/' and then visible ASCII without '#', '"', '<' and '>'.
 bool is_origin_form(std::string_view text);
 

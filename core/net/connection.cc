@@ -18,7 +18,7 @@ class StreamConnection final : public Connection {
 
   void set_events(Events* events) override { core_->set_events(events); }
   void write(Slice bytes) override { core_->write(std::move(bytes)); }
-  void write_copy(std::string_view bytes) override { core_->write(Slice::copy_of(bytes)); }
+  void write_copy(std::string_view bytes) override { core_->write_copy(bytes); }
   size_t buffered() const override { return core_->buffered(); }
   void finish_writing() override { core_->finish_writing(); }
   void close(bool reset) override { core_->close(reset); }

@@ -46,10 +46,10 @@ Loop::State::~State() {
     std::exchange(lingering, {}).clear();
     std::exchange(own_posted, {}).clear();
     std::exchange(ending, {}).clear();
-    std::vector<Task> batch;
+    std::vector<Task> last;
     {
       std::lock_guard lock(mutex);
-      batch.swap(posted);
+      last.swap(posted);
     }
   }
   event_free(wake_event);
@@ -79,10 +79,9 @@ void Loop::State::run_tasks(std::vector<Task>& batch) {
 }
 
 void Loop::State::run_ending() {
-  std::vector<Task> batch;
   while (!ending.empty()) {
-    batch.swap(ending);
-    run_tasks(batch);
+    ending_batch.swap(ending);
+    run_tasks(ending_batch);
   }
 }
 
@@ -141,19 +140,18 @@ void Loop::turn(bool wait) {
     s.run_ending();
     s.time_seen = false;
   }
-  std::vector<Task> batch;
-  batch.swap(s.own_posted);
-  const bool block = wait && batch.empty() && !s.stopping;
+  s.batch.swap(s.own_posted);
+  const bool block = wait && s.batch.empty() && !s.stopping;
   if (block) s.arm_wait();
   event_base_loop(s.base, EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
   s.see_time();
   s.fire_timers();
-  s.run_tasks(batch);
+  s.run_tasks(s.batch);
   {
     std::lock_guard lock(s.mutex);
-    batch.swap(s.posted);
+    s.batch.swap(s.posted);
   }
-  s.run_tasks(batch);
+  s.run_tasks(s.batch);
   s.run_ending();
   running_loop = outer;
   s.in_turn = false;

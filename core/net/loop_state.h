@@ -82,6 +82,9 @@ struct Loop::State {
 
   std::vector<Task> own_posted;  // posted from inside a turn
   std::vector<Task> ending;
+  // Those that run just now; they change places with the three above, so that memory stays.
+  std::vector<Task> batch;
+  std::vector<Task> ending_batch;
   TimerHeap timers;
   uint64_t timer_seq = 0;
   uint64_t turn_number = 0;

@@ -146,10 +146,24 @@ void StreamCore::update_interest() {
   watch_->want(wanted);
 }
 
+bool StreamCore::takes_bytes() const {
+  return state_ != State::dead && !finish_requested_ && !write_error_;
+}
+
 void StreamCore::write(Slice bytes) {
-  if (state_ == State::dead || finish_requested_ || write_error_) return;
+  if (!takes_bytes()) return;
   queue_.push(std::move(bytes));
-  if (buffered() > Connection::kHighWater) was_high_ = true;
+  on_queued();
+}
+
+void StreamCore::write_copy(std::string_view bytes) {
+  if (!takes_bytes()) return;
+  queue_.push_copy(bytes);
+  on_queued();
+}
+
+void StreamCore::on_queued() {
+  if (!was_high_ && buffered() > Connection::kHighWater) was_high_ = true;
   schedule_flush();
 }
 
@@ -309,7 +323,7 @@ void StreamCore::deliver(std::string_view bytes) {
     const size_t consumed = events_->on_data(bytes);
     BW_CHECK(consumed <= bytes.size());
     if (state_ == State::dead || closing_) return;
-    kept_.assign(bytes.substr(consumed));
+    if (consumed < bytes.size()) kept_.assign(bytes.substr(consumed));
     return;
   }
   std::string held = std::exchange(kept_, {});  // stays put whatever the callback does

@@ -27,6 +27,7 @@ class StreamCore : public std::enable_shared_from_this<StreamCore> {
   void start(std::unique_ptr<Transport> transport, int connect_error);
   void set_events(Connection::Events* events) { events_ = events; }
   void write(Slice bytes);
+  void write_copy(std::string_view bytes);
   size_t buffered() const;
   void finish_writing();
   void close(bool reset);
@@ -49,6 +50,8 @@ class StreamCore : public std::enable_shared_from_this<StreamCore> {
   void on_watch(uint8_t what);
   void on_connected();
   void run_handshake();
+  bool takes_bytes() const;
+  void on_queued();
   void schedule_flush();
   void flush();
   void finish_if_flushed();

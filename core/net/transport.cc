@@ -5,11 +5,37 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace bw::net {
 namespace {
 
 constexpr size_t kSegments = 64;
+// Small pieces are short-lived: they share blocks of the thread instead of one each.
+constexpr size_t kCopyBlock = 32 * 1024;
+constexpr size_t kLargestShared = kCopyBlock / 4;
+// The most segments whose memory is kept for other queues, and that lie dead in front of others.
+constexpr size_t kSpareSegments = 256;
+constexpr size_t kSpareQueues = 64;
+constexpr size_t kFirstSegments = 8;
+
+thread_local std::vector<std::vector<Slice>> spare_queues;
+
+// The block that is being filled.
+struct CopyBlock {
+  Ref<Buffer> buffer;
+  size_t used = 0;
+
+  char* take(size_t size) {
+    if (buffer && buffer->pins() == 1) used = 0;  // all that was in it has left
+    if (!buffer || used + size > kCopyBlock) {
+      buffer = Buffer::make(kCopyBlock);
+      used = 0;
+    }
+    return buffer->data() + std::exchange(used, used + size);
+  }
+};
+thread_local CopyBlock copy_block;
 
 class PlainTransport final : public Transport {
  public:
@@ -61,48 +87,89 @@ class PlainTransport final : public Transport {
 
 }  // namespace
 
-void WriteQueue::push(Slice slice) {
-  if (slice.empty()) return;
-  bytes_ += slice.size();
+void WriteQueue::append(Slice slice) {
+  if (slices_.capacity() == 0) {
+    if (spare_queues.empty()) {
+      slices_.reserve(kFirstSegments);
+    } else {
+      slices_.swap(spare_queues.back());
+      spare_queues.pop_back();
+    }
+  }
   slices_.push_back(std::move(slice));
 }
 
+void WriteQueue::push(Slice slice) {
+  if (slice.empty()) return;
+  bytes_ += slice.size();
+  append(std::move(slice));
+}
+
+void WriteQueue::push_copy(std::string_view bytes) {
+  if (bytes.size() > kLargestShared) {
+    push(Slice::copy_of(bytes));
+    return;
+  }
+  if (bytes.empty()) return;
+  CopyBlock& block = copy_block;
+  char* const to = block.take(bytes.size());
+  std::memcpy(to, bytes.data(), bytes.size());
+  if (bytes_ == 0 || !slices_.back().try_extend(block.buffer.get(), to, bytes.size())) {
+    append(Slice(block.buffer, to, bytes.size()));
+  }
+  bytes_ += bytes.size();
+}
+
 size_t WriteQueue::gather(iovec* out, size_t limit) const {
-  const size_t count = std::min(limit, slices_.size());
+  const size_t count = std::min(limit, slices_.size() - first_);
   for (size_t i = 0; i < count; ++i) {
-    out[i].iov_base = const_cast<char*>(slices_[i].data());
-    out[i].iov_len = slices_[i].size();
+    const Slice& slice = slices_[first_ + i];
+    out[i].iov_base = const_cast<char*>(slice.data());
+    out[i].iov_len = slice.size();
   }
   return count;
 }
 
 size_t WriteQueue::copy_front(char* out, size_t size) const {
   size_t filled = 0;
-  for (const Slice& slice : slices_) {
-    const size_t n = std::min(size - filled, slice.size());
-    std::memcpy(out + filled, slice.data(), n);
+  for (size_t i = first_; i < slices_.size() && filled < size; ++i) {
+    const size_t n = std::min(size - filled, slices_[i].size());
+    std::memcpy(out + filled, slices_[i].data(), n);
     filled += n;
-    if (filled == size) break;
   }
   return filled;
 }
 
 void WriteQueue::consume(size_t bytes) {
   bytes_ -= bytes;
+  if (bytes_ == 0) {
+    clear();
+    return;
+  }
   while (bytes > 0) {
-    Slice& first = slices_.front();
+    Slice& first = slices_[first_];
     if (bytes < first.size()) {
       first.remove_prefix(bytes);
-      return;
+      break;
     }
     bytes -= first.size();
-    slices_.pop_front();
+    first = Slice();
+    ++first_;
+  }
+  if (first_ >= kSpareSegments && first_ * 2 >= slices_.size()) {
+    slices_.erase(slices_.begin(), slices_.begin() + static_cast<ptrdiff_t>(first_));
+    first_ = 0;
   }
 }
 
 void WriteQueue::clear() {
   slices_.clear();
-  bytes_ = 0;
+  first_ = bytes_ = 0;
+  if (slices_.capacity() == 0) return;
+  if (slices_.capacity() <= kSpareSegments && spare_queues.size() < kSpareQueues) {
+    spare_queues.push_back(std::move(slices_));
+  }
+  slices_ = std::vector<Slice>();
 }
 
 std::unique_ptr<Transport> make_plain_transport(int fd, Error::Side side) {

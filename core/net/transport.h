@@ -7,9 +7,10 @@
 #include <sys/uio.h>
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/base/slice.h"
@@ -17,13 +18,15 @@
 
 namespace bw::net {
 
-// Slices that wait to be sent, in order.
+// Slices that wait to be sent, in order. Empty, it owns no memory: the thread keeps it for others.
 class WriteQueue {
  public:
   void push(Slice slice);
-  bool empty() const { return slices_.empty(); }
+  // Copies: small pieces share blocks of the thread, and one segment where they touch.
+  void push_copy(std::string_view bytes);
+  bool empty() const { return bytes_ == 0; }
   size_t bytes() const { return bytes_; }
-  const Slice& front() const { return slices_.front(); }
+  const Slice& front() const { return slices_[first_]; }
   // The first segments, at most `limit`; answers how many.
   size_t gather(iovec* out, size_t limit) const;
   // Copies the first bytes; answers how many.
@@ -32,7 +35,10 @@ class WriteQueue {
   void clear();
 
  private:
-  std::deque<Slice> slices_;
+  void append(Slice slice);
+
+  std::vector<Slice> slices_;  // those before first_ have left
+  size_t first_ = 0;
   size_t bytes_ = 0;
 };
 

@@ -15,7 +15,24 @@ inline std::string fields_text(const FieldList& fields) {
   return text;
 }
 
-inline std::string head_text(H1RequestParser& parser) {
+// A parser of requests and the head that it fills, in the shape of one of responses.
+class RequestReader {
+ public:
+  RequestReader(H1Limits limits, std::string_view scheme) : parser_(limits, scheme) {
+    parser_.fill(head_);
+  }
+  H1Step next(std::string_view bytes) { return parser_.next(bytes); }
+  const RequestHead& head() const { return head_; }
+  const H1Fault& fault() const { return parser_.fault(); }
+  const FieldList& trailers() const { return parser_.trailers(); }
+  bool keep_alive() const { return parser_.keep_alive(); }
+
+ private:
+  H1RequestParser parser_;
+  RequestHead head_;
+};
+
+inline std::string head_text(RequestReader& parser) {
   const RequestHead& head = parser.head();
   return head.method + " " + head.scheme + " " + head.authority + " " + head.target + " " +
          std::string(to_text(head.version)) + " {" + fields_text(head.fields) + "} " +

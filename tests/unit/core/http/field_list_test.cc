@@ -52,3 +52,29 @@ TEST_CASE("fields: names are tokens, values are text without outer blanks") {
     CHECK_FALSE(bw::http::is_field_value(value));
   }
 }
+
+TEST_CASE("fields: what was removed or cleared isn't found, though its id was there once") {
+  FieldList fields;
+  fields.add(FieldId::range, "bytes=0-1");
+  fields.add(FieldId::x_request_id, "1");
+  fields.remove(FieldId::range);
+  CHECK_FALSE(fields.has(FieldId::range));
+  CHECK(fields.find(FieldId::x_request_id) == "1");
+  fields.clear();
+  CHECK_FALSE(fields.find(FieldId::x_request_id).has_value());
+  CHECK(fields.count(FieldId::x_request_id) == 0);
+}
+
+TEST_CASE("fields: those of a block are views into one copy of it") {
+  FieldList fields;
+  const std::string_view block = "vary: a\r\nx-b:2\r\n";
+  char* const copy = fields.copy_block(block);
+  fields.add_in_block(FieldId::vary, {copy, 4}, {copy + 6, 1});
+  fields.add_in_block(FieldId::other, {copy + 9, 3}, {copy + 13, 1});
+  fields.add("Age", "3");
+  const FieldList other = fields;
+  CHECK(other.find(FieldId::vary) == "a");
+  CHECK(other.find("X-B") == "2");
+  CHECK(other.find(FieldId::age) == "3");
+  CHECK(other.bytes() == 3 * 32 + 4 + 1 + 3 + 1 + 3 + 1);
+}

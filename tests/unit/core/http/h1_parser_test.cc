@@ -7,14 +7,14 @@
 #include "tests/support/h1_trace.h"
 
 using bw::http::H1Limits;
-using bw::http::H1RequestParser;
 using bw::http::H1ResponseParser;
+using bw::http::testing::RequestReader;
 using bw::http::testing::trace_of;
 
 namespace {
 
 std::string request(const std::vector<std::string_view>& pieces, H1Limits limits = {}) {
-  H1RequestParser parser(limits, "http");
+  RequestReader parser(limits, "http");
   return trace_of(parser, pieces);
 }
 
