@@ -8,8 +8,10 @@
 namespace bw::purge {
 namespace {
 
-constexpr std::string_view kMagic = "BWPLOG1\n";
-constexpr size_t kHeader = 8 + 4 + 8;  // magic, length, checksum
+constexpr std::string_view kFileMagic = "BWPLOG2\n";
+constexpr size_t kFileHead = 8 + 8 + 8;  // magic, salt, checksum of both
+constexpr std::string_view kMagic = "BWPFRAM\n";
+constexpr size_t kHeader = 8 + 4 + 8 + 8;  // magic, length, checksum, seal
 constexpr size_t kMaxFrame = 64 << 20;
 
 void put_number(std::string& out, uint64_t value, int bytes) {
@@ -24,21 +26,38 @@ uint64_t number_at(std::string_view in, size_t offset, int bytes) {
   return value;
 }
 
-// The payload of the good frame at the front of `in`.
-std::optional<std::string_view> frame_at(std::string_view in) {
+uint64_t seal_of(uint64_t salt, uint64_t place, uint64_t length, uint64_t checksum) {
+  std::string bytes;
+  for (const uint64_t number : {salt, place, length, checksum}) put_number(bytes, number, 8);
+  return xxh3_64(bytes);
+}
+
+// The payload of the good frame at the front of `in`, which is at `place` of a file of this salt.
+// The seal comes first: what only looks like a frame costs no pass over what it calls its payload.
+std::optional<std::string_view> frame_at(std::string_view in, uint64_t place, uint64_t salt) {
   if (in.size() < kHeader || in.substr(0, kMagic.size()) != kMagic) return std::nullopt;
   const uint64_t length = number_at(in, 8, 4);
   if (length == 0 || length > kMaxFrame || length > in.size() - kHeader) return std::nullopt;
+  const uint64_t checksum = number_at(in, 12, 8);
+  if (seal_of(salt, place, length, checksum) != number_at(in, 20, 8)) return std::nullopt;
   const std::string_view payload = in.substr(kHeader, length);
-  if (xxh3_64(payload) != number_at(in, 12, 8)) return std::nullopt;
+  if (xxh3_64(payload) != checksum) return std::nullopt;
   return payload;
 }
 
-bool good_frame_after(std::string_view in) {
+bool good_frame_after(std::string_view in, uint64_t place, uint64_t salt) {
   for (size_t at = in.find(kMagic, 1); at != std::string_view::npos; at = in.find(kMagic, at + 1)) {
-    if (frame_at(in.substr(at))) return true;
+    if (frame_at(in.substr(at), place + at, salt)) return true;
   }
   return false;
+}
+
+std::optional<uint64_t> salt_of(std::string_view file) {
+  if (file.size() < kFileHead || file.substr(0, kFileMagic.size()) != kFileMagic ||
+      xxh3_64(file.substr(0, 16)) != number_at(file, 16, 8)) {
+    return std::nullopt;
+  }
+  return number_at(file, 8, 8);
 }
 
 // Whether `record` may follow `end`.
@@ -55,7 +74,8 @@ Error corrupt(std::string_view text) {
 
 }  // namespace
 
-Result<LogStore::Opened> LogStore::open(std::unique_ptr<LogFile> file, std::string* why) {
+Result<LogStore::Opened> LogStore::open(std::unique_ptr<LogFile> file, Random& random,
+                                        std::string* why) {
   Result<std::string> bytes = file->read_all();
   if (!bytes.ok()) {
     if (why != nullptr) *why = describe(bytes.error());
@@ -71,10 +91,25 @@ Result<LogStore::Opened> LogStore::open(std::unique_ptr<LogFile> file, std::stri
     }
     return corrupt(text);
   };
+  // A file too short for a frame was never more than a head on its way to the disk.
+  if (rest.size() <= kFileHead && !salt_of(rest)) {
+    opened.torn_bytes = rest.size();
+    store.dirty_ = !rest.empty();
+    if (Status made = store.write_head(random.next()); !made.ok()) {
+      if (why != nullptr) *why = describe(made.error());
+      return made.error();
+    }
+    return opened;
+  }
+  const std::optional<uint64_t> salt = salt_of(rest);
+  if (!salt) return fail("damaged head, or another format's,");
+  store.salt_ = *salt;
+  store.size_ = kFileHead;
+  rest.remove_prefix(kFileHead);
   while (!rest.empty()) {
-    const auto payload = frame_at(rest);
+    const auto payload = frame_at(rest, store.size_, store.salt_);
     if (!payload) {
-      if (good_frame_after(rest)) return fail("damaged frame");
+      if (good_frame_after(rest, store.size_, store.salt_)) return fail("damaged frame");
       break;
     }
     std::string_view in = *payload;
@@ -97,6 +132,19 @@ Result<LogStore::Opened> LogStore::open(std::unique_ptr<LogFile> file, std::stri
   return opened;
 }
 
+Status LogStore::write_head(uint64_t salt) {
+  if (Status repaired = repair(); !repaired.ok()) return repaired;
+  std::string head(kFileMagic);
+  put_number(head, salt, 8);
+  put_number(head, xxh3_64(head), 8);
+  Status done = file_->write(0, head);
+  if (done.ok()) done = file_->sync();
+  if (!done.ok()) return done;
+  salt_ = salt;
+  size_ = head.size();
+  return {};
+}
+
 Status LogStore::repair() {
   if (!dirty_) return {};
   if (Status cut = file_->truncate(size_); !cut.ok()) return cut;
@@ -115,7 +163,9 @@ Status LogStore::write_frame(const std::vector<Record>& records) {
   }
   std::string frame(kMagic);
   put_number(frame, payload.size(), 4);
-  put_number(frame, xxh3_64(payload), 8);
+  const uint64_t checksum = xxh3_64(payload);
+  put_number(frame, checksum, 8);
+  put_number(frame, seal_of(salt_, size_, payload.size(), checksum), 8);
   frame += payload;
   dirty_ = true;
   Status done = file_->write(size_, frame);

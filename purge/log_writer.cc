@@ -128,6 +128,11 @@ LogWriter::~LogWriter() {
   state_->thread.join();
 }
 
+Result<Record> LogWriter::begin_epoch(int64_t time_ms) {
+  LogStore& store = *state_->store;
+  return store.open_epoch(store.end().position.epoch() + 1, true, time_ms);
+}
+
 Status LogWriter::submit(std::vector<Record> records, Done done) {
   Job job;
   job.records = std::move(records);

@@ -26,6 +26,8 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
+  // Opens the next epoch, complete. Blocks; once, before anything is submitted.
+  Result<Record> begin_epoch(int64_t time_ms);
   Status submit(std::vector<Record> records, Done done);
   // Opens an epoch above both the current one and `above`, not complete.
   Status submit_epoch(uint32_t above, int64_t time_ms, Done done);

@@ -101,7 +101,7 @@ bool Program::open_log(std::string* why) {
   Result<std::unique_ptr<LogFile>> file = open_log_folder(settings_.store.path, why);
   if (!file.ok()) return false;
   Result<std::unique_ptr<LogStore>> store =
-      open_state(std::move(*file), settings_.store.path, clock_, log_, nodes_, why);
+      open_state(std::move(*file), settings_.store.path, clock_, random_, log_, nodes_, why);
   if (!store.ok()) return false;
   writer_ = std::make_unique<LogWriter>(loop_, std::move(*store));
   return true;
@@ -156,7 +156,7 @@ bool Program::start(std::string* why) {
       return false;
     }
   }
-  return open_admin(why);
+  return open_admin(why) && begin_epoch(*writer_, settings_.store.path, clock_, log_, why).ok();
 }
 
 bool Program::open_admin(std::string* why) {

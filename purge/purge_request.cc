@@ -23,6 +23,11 @@ bool has_control_or_blank(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; });
 }
 
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -133,6 +138,8 @@ std::optional<Refusal> read_member(const std::string& key, const Json& value,
     if (!word || word->size() > kMaxRecordName) {
       return bad("\"reason\" must be a string of at most 256 bytes");
     }
+    // It is shown in audits and logs, a line each.
+    if (has_control(*word)) return bad("\"reason\" has no control bytes");
     purge.reason = *word;
   } else {
     return bad("unknown field \"" + key.substr(0, 100) +

@@ -15,6 +15,9 @@ using http::EndpointResponse;
 constexpr Duration kContest = std::chrono::milliseconds(1500);
 constexpr Duration kContestLook = std::chrono::milliseconds(20);
 constexpr size_t kMaxContests = 1000;
+// What nodes offer may raise the epoch so far; 4,095 starts of the service are left whatever they
+// say.
+constexpr uint32_t kMaxOffered = Position::kMaxEpoch - 4096;
 
 EndpointResponse problem(int status, std::string_view name, std::string_view detail) {
   return EndpointResponse::problem(status, name, detail);
@@ -160,6 +163,11 @@ void Service::follow(const Request& request, http::Reply reply) {
   const size_t newest = parts_.log.newest_epoch();
   if (parts_.log.at(newest).position > *position) {
     return fan_out_.follow(std::move(reply), node, instance, newest, follow);
+  }
+  if (position->epoch() > kMaxOffered) {
+    log::error("node " + node + " offers " + position->text() +
+               ", an epoch that is kept for this service's own starts");
+    return reply.send(problem(409, "epoch", "No epoch is left above it; begin without a table."));
   }
   log::warning("node " + node + " offers " + position->text() +
                ", which isn't on this log: a higher epoch is opened");

@@ -16,8 +16,9 @@ std::string registry_file(const std::string& folder) { return folder + "/nodes.j
 
 Result<std::unique_ptr<LogStore>> open_state(std::unique_ptr<LogFile> file,
                                              const std::string& folder, const Clock& clock,
-                                             LogView& log, Registry& nodes, std::string* why) {
-  Result<LogStore::Opened> opened = LogStore::open(std::move(file), why);
+                                             Random& random, LogView& log, Registry& nodes,
+                                             std::string* why) {
+  Result<LogStore::Opened> opened = LogStore::open(std::move(file), random, why);
   if (!opened.ok()) {
     *why = folder + ": " + *why;
     return opened.error();
@@ -37,15 +38,24 @@ Result<std::unique_ptr<LogStore>> open_state(std::unique_ptr<LogFile> file,
     *why = registry_file(folder) + ": " + describe(known.error());
     return known.error();
   }
+  return std::move(opened->store);
+}
+
+Status begin_epoch(LogWriter& writer, const std::string& folder, const Clock& clock, LogView& log,
+                   std::string* why) {
+  if (log.end().position.epoch() == Position::kMaxEpoch) {
+    *why = folder + ": its " + std::to_string(Position::kMaxEpoch) +
+           " epochs are used up; with an empty folder the nodes begin anew";
+    return Error{.kind = Error::Kind::no_space, .side = Error::Side::storage, .text = "epoch"};
+  }
   // Each life of the service is an epoch; on the same store nothing acknowledged can be missing.
-  const uint32_t epoch = opened->store->end().position.epoch() + 1;
-  const Result<Record> first = opened->store->open_epoch(epoch, true, clock.wall().ms());
+  const Result<Record> first = writer.begin_epoch(clock.wall().ms());
   if (!first.ok()) {
     *why = folder + ": " + describe(first.error());
     return first.error();
   }
   log.add({*first});
-  return std::move(opened->store);
+  return {};
 }
 
 }  // namespace bw::purge

@@ -124,3 +124,24 @@ TEST_CASE("following: a node that doesn't read holds a bounded part of the log, 
   CHECK(most < 2 * FanOut::kWaiting);
   stuck.connection.reset();
 }
+
+TEST_CASE("following: what nodes offer can't take the epochs that starts of the service need") {
+  ServiceRig rig;
+  const std::string chain(32, 'a');
+  const auto offers = [&](uint32_t epoch) {
+    return rig.get("/v1/log?after=" + std::to_string(epoch) + ".1&chain=" + chain, "node");
+  };
+  for (const uint32_t epoch : {65535u, 65534u, 61440u}) {
+    const Asked answer = offers(epoch);
+    CHECK(answer.status == 409);
+    CHECK(answer.problem() == "epoch");
+  }
+  CHECK(rig.running->log.size() == 1);
+  (void)rig.send({.method = "GET",
+                  .target = "/v1/log?follow=1&after=61439.1&chain=" + chain,
+                  .body = "",
+                  .token = "node"});
+  rig.until([&] { return rig.running->log.end().position.epoch() == 61440; });
+  rig.restart();
+  CHECK(rig.running->log.end().position.epoch() == 61441);
+}

@@ -53,9 +53,10 @@ class DiskFile final : public LogFile {
   Disk& disk_;
 };
 
-LogStore::Opened open_on(Disk& disk) {
+LogStore::Opened open_on(Disk& disk, uint64_t seed = 1) {
   std::string why;
-  auto opened = LogStore::open(std::make_unique<DiskFile>(disk), &why);
+  SeededRandom random(seed);
+  auto opened = LogStore::open(std::make_unique<DiskFile>(disk), random, &why);
   INFO(why);
   REQUIRE(opened.ok());
   return *std::move(opened);
@@ -180,7 +181,8 @@ TEST_CASE("log: damage before a good frame is told, never cut away") {
     damaged.durable = damaged.volatile_bytes = disk.durable;
     damaged.volatile_bytes[at] = static_cast<char>(damaged.volatile_bytes[at] ^ 0x20);
     std::string why;
-    const auto result = LogStore::open(std::make_unique<DiskFile>(damaged), &why);
+    SeededRandom random(1);
+    const auto result = LogStore::open(std::make_unique<DiskFile>(damaged), random, &why);
     REQUIRE_FALSE(result.ok());
     CHECK(result.error().kind == Error::Kind::corrupt);
     CHECK(damaged.volatile_bytes.size() == disk.durable.size());
@@ -193,4 +195,52 @@ TEST_CASE("log: an epoch is never reused") {
   REQUIRE(opened.store->open_epoch(4, false, 1).ok());
   CHECK_FALSE(opened.store->open_epoch(4, false, 1).ok());
   CHECK_FALSE(opened.store->open_epoch(65536, false, 1).ok());
+}
+
+TEST_CASE("log: a frame in a text of a torn frame isn't taken for one") {
+  // The frame of one log, as bytes that a client of another might send.
+  const auto frame_of = [](uint64_t seed, const std::string& text, size_t& start) {
+    Disk disk;
+    auto opened = open_on(disk, seed);
+    REQUIRE(opened.store->open_epoch(1, false, 1).ok());
+    start = disk.durable.size();
+    auto batch = tags({text.c_str()});
+    batch[0].text = text;
+    REQUIRE(opened.store->append(batch).ok());
+    return disk.durable;
+  };
+  size_t start = 0;
+  const std::string inner = frame_of(2, "fake", start).substr(start);
+  const std::string whole = frame_of(1, inner, start);
+  for (size_t size = start; size < whole.size(); ++size) {
+    Disk torn;
+    torn.durable = torn.volatile_bytes = whole.substr(0, size);
+    CHECK(open_on(torn).records.size() == 1);
+  }
+  // Nor one of this log's own at another place.
+  const std::string own = frame_of(1, "fake", start).substr(start);
+  Disk torn;
+  torn.durable = torn.volatile_bytes = whole.substr(0, start) + "x" + own;
+  CHECK(open_on(torn).records.size() == 1);
+}
+
+TEST_CASE("log: a head that never came whole to the disk is made anew; a strange one is told") {
+  Disk made;
+  (void)open_on(made);
+  const std::string head = made.durable;
+  for (size_t size = 0; size < head.size(); ++size) {
+    Disk torn;
+    torn.volatile_bytes = torn.durable = head.substr(0, size);
+    auto opened = open_on(torn);
+    CHECK(opened.torn_bytes == size);
+    REQUIRE(opened.store->open_epoch(1, false, 1).ok());
+    CHECK(open_on(torn).records.size() == 1);
+  }
+  Disk strange;
+  strange.volatile_bytes = strange.durable = "BWPLOG1\n and records of an older format";
+  std::string why;
+  SeededRandom random(1);
+  CHECK_FALSE(LogStore::open(std::make_unique<DiskFile>(strange), random, &why).ok());
+  CHECK(why.find("format") != std::string::npos);
+  CHECK(strange.volatile_bytes == strange.durable);
 }

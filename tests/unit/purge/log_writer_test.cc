@@ -23,6 +23,7 @@ std::vector<Record> tag(const std::string& text, size_t count = 1) {
 struct WriterRig {
   test::TempDir dir;
   ManualClock clock;
+  SeededRandom random{3};
   net::Loop loop{clock};
   DiskGate gate;
   std::unique_ptr<LogWriter> writer;
@@ -34,7 +35,7 @@ struct WriterRig {
     auto file = open_log_folder(dir / "log", &why);
     INFO(why);
     REQUIRE(file.ok());
-    auto opened = LogStore::open(std::make_unique<GatedFile>(std::move(*file), gate), &why);
+    auto opened = LogStore::open(std::make_unique<GatedFile>(std::move(*file), gate), random, &why);
     REQUIRE(opened.ok());
     for (const Record& record : opened->records) told.push_back("kept " + record.text);
     const uint32_t epoch = opened->store->end().position.epoch() + 1;
@@ -144,9 +145,10 @@ TEST_CASE("registry file: damaged, it is refused by name instead of forgetting t
   REQUIRE(file.ok());
   std::ofstream(registry_file(dir.path())) << "{\"nodes\":[{";
   ManualClock clock;
+  SeededRandom random{3};
   LogView log;
   Registry nodes({});
-  CHECK_FALSE(open_state(std::move(*file), dir.path(), clock, log, nodes, &why).ok());
+  CHECK_FALSE(open_state(std::move(*file), dir.path(), clock, random, log, nodes, &why).ok());
   CHECK(why.find("nodes.json") != std::string::npos);
 }
 
@@ -157,8 +159,45 @@ TEST_CASE("registry file: one that cannot be read is refused, as its nodes must 
   REQUIRE(file.ok());
   std::filesystem::create_directory(registry_file(dir.path()));
   ManualClock clock;
+  SeededRandom random{3};
   LogView log;
   Registry nodes({});
-  CHECK_FALSE(open_state(std::move(*file), dir.path(), clock, log, nodes, &why).ok());
+  CHECK_FALSE(open_state(std::move(*file), dir.path(), clock, random, log, nodes, &why).ok());
   CHECK(why.find("nodes.json") != std::string::npos);
+}
+
+TEST_CASE("epoch: a start that fails takes none; one that serves takes the next") {
+  test::TempDir dir;
+  ManualClock clock;
+  SeededRandom random{3};
+  std::string why;
+  const auto opened = [&](LogView& log) {
+    Registry nodes({});
+    auto file = open_log_folder(dir.path(), &why);
+    REQUIRE(file.ok());
+    auto store = open_state(std::move(*file), dir.path(), clock, random, log, nodes, &why);
+    REQUIRE(store.ok());
+    return std::move(*store);
+  };
+  for (int i = 0; i < 3; ++i) {
+    LogView log;
+    (void)opened(log);
+    CHECK(log.empty());
+  }
+  net::Loop loop{clock};
+  for (uint32_t epoch = 1; epoch < 3; ++epoch) {
+    LogView log;
+    LogWriter writer(loop, opened(log));
+    REQUIRE(begin_epoch(writer, dir.path(), clock, log, &why).ok());
+    CHECK(log.end().position == Position::of(epoch, epoch));
+  }
+  {
+    LogView log;
+    auto store = opened(log);
+    REQUIRE(store->open_epoch(Position::kMaxEpoch, false, 0).ok());
+  }
+  LogView log;
+  LogWriter writer(loop, opened(log));
+  CHECK_FALSE(begin_epoch(writer, dir.path(), clock, log, &why).ok());
+  CHECK(why.find("epochs are used up") != std::string::npos);
 }

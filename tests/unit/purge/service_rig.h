@@ -219,10 +219,11 @@ class ServiceRig {
     INFO(why);
     REQUIRE(file.ok());
     auto store = open_state(std::make_unique<GatedFile>(std::move(*file), gate),
-                            settings.store.path, clock, r.log, r.nodes, &why);
+                            settings.store.path, clock, random, r.log, r.nodes, &why);
     INFO(why);
     REQUIRE(store.ok());
     r.writer = std::make_unique<LogWriter>(loop, std::move(*store));
+    REQUIRE(begin_epoch(*r.writer, settings.store.path, clock, r.log, &why).ok());
     r.service = std::make_unique<Service>(
         Service::Parts{loop, random, r.executor, *r.writer, r.log, r.nodes, r.counters,
                        registry_file(settings.store.path)},

@@ -87,6 +87,7 @@ TEST_CASE("purge: what is refused is a problem, and nothing of it is in the log"
       {"nothing to purge", {.body = "{}"}, 400, "bad-request"},
       {"a member twice", {.body = R"({"tags":["a"],"tags":["b"]})"}, 400, "bad-request"},
       {"a good tag beside a bad one", {.body = R"({"tags":["a","b c"]})"}, 400, "bad-request"},
+      {"a reason of two lines", {.body = R"({"tags":["a"],"reason":"a\nb"})"}, 400, "bad-request"},
       {"too many items", {.body = many_tags(501)}, 413, "too-many-items"},
       {"too large", {.body = many_tags(400, 200)}, 413, "too-large"},
       {"far too large", {.body = many_tags(400, 1000)}, 413, "too-large"},
