@@ -50,7 +50,9 @@ void FanOut::follow(http::Reply reply, std::string node, std::string instance, s
 }
 
 void FanOut::records_came() {
-  for (const std::unique_ptr<Stream>& stream : streams_) pump(*stream);
+  for (const std::unique_ptr<Stream>& stream : streams_) {
+    if (stream->next < log_.size()) pump(*stream);
+  }
   drop_gone();
 }
 
@@ -85,7 +87,8 @@ void FanOut::pump(Stream& stream) {
 }
 
 void FanOut::digest(Stream& stream) {
-  if (stream.gone) return;
+  // One that doesn't read hears no more until it does, and is in lag.
+  if (stream.gone || stream.reply.buffered() > kWaiting) return;
   Digest digest;
   digest.end = log_.end();
   if (const Registry::Node* node = registry_.find(stream.node); node != nullptr) {
@@ -111,6 +114,16 @@ size_t FanOut::waiting() const {
   size_t bytes = 0;
   for (const std::unique_ptr<Stream>& stream : streams_) bytes += stream->reply.buffered();
   return bytes;
+}
+
+void FanOut::end_strangers() {
+  for (const std::unique_ptr<Stream>& stream : streams_) {
+    if (stream->gone || stream->node.empty()) continue;
+    if (registry_.knows(stream->node, stream->instance)) continue;
+    stream->reply.finish();
+    stream->gone = true;
+  }
+  drop_gone();
 }
 
 void FanOut::end_all() {

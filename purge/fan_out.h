@@ -32,6 +32,8 @@ class FanOut {
   void nonce_came(const std::string& node);
   // Whether a stream of this process of a node stands.
   bool follows(const std::string& node, const std::string& instance) const;
+  // Ends the streams under names that the registry doesn't know, or knows as another process's.
+  void end_strangers();
   // Ends all streams whole; their nodes come again.
   void end_all();
   // Bytes that wait for nodes to read.

@@ -110,7 +110,7 @@ Registry::Outcome Registry::beat(const std::string& name, Beat beat, MonoTime no
   if (found == nodes_.end()) {
     if (beat.state == "left") return Outcome::left;
     if (nodes_.size() >= kMaxNodes) return Outcome::full;
-    nodes_[name] = Node{std::move(beat), now, now, true};
+    nodes_[name] = Node{std::move(beat), now, now, true, ++last_number_};
     return Outcome::joined;
   }
   Node& node = found->second;
@@ -158,9 +158,13 @@ const Registry::Node* Registry::find(const std::string& name) const {
   return found == nodes_.end() ? nullptr : &found->second;
 }
 
-std::vector<NodeStanding> Registry::standings(
-    const std::string& site, const LogView& log,
-    const std::map<std::string, MonoTime>& applied_at) const {
+bool Registry::knows(const std::string& name, const std::string& instance) const {
+  const Node* node = find(name);
+  return node != nullptr && (instance.empty() || node->beat.instance == instance);
+}
+
+std::vector<NodeStanding> Registry::standings(const std::string& site, const LogView& log,
+                                              const ReceiptTimes::ByNode& applied_at) const {
   std::vector<NodeStanding> standings;
   for (const auto& [name, node] : nodes_) {
     NodeStanding standing;
@@ -171,7 +175,7 @@ std::vector<NodeStanding> Registry::standings(
       standing.applied = node.beat.applied->position;
       standing.on_history = log.holds(*node.beat.applied);
     }
-    if (const auto found = applied_at.find(name); found != applied_at.end()) {
+    if (const auto found = applied_at.find(node.number); found != applied_at.end()) {
       standing.applied_at = found->second;
     }
     standing.last_echo = node.last_echo;
@@ -237,7 +241,7 @@ Status Registry::decode(std::string_view text, MonoTime now) {
     std::optional<Beat> beat = parse_beat(one.dump(), &why);
     if (!name || !beat) return Error{.kind = Error::Kind::corrupt, .text = "the registry's file"};
     // Nobody knows when it last heard of the log: as late as it can have been.
-    nodes_[std::string(*name)] = Node{std::move(*beat), now, now, false};
+    nodes_[std::string(*name)] = Node{std::move(*beat), now, now, false, ++last_number_};
   }
   return {};
 }

@@ -17,6 +17,7 @@
 #include "purge/client/record.h"
 #include "purge/log_view.h"
 #include "purge/receipt.h"
+#include "purge/receipt_times.h"
 
 namespace bw::purge {
 
@@ -48,6 +49,7 @@ class Registry {
     MonoTime last_beat;
     MonoTime last_echo;   // when the last nonce that was returned to it had come
     bool beaten = false;  // by this process's life
+    uint32_t number = 0;  // no other node's in this process's life
   };
 
   explicit Registry(RegistryOptions options) : options_(options) {}
@@ -65,10 +67,12 @@ class Registry {
   bool forget(MonoTime now);
 
   const Node* find(const std::string& name) const;
+  // Whether this process (empty: any) of this name is a member, so that waits count it.
+  bool knows(const std::string& name, const std::string& instance) const;
   const std::map<std::string, Node>& nodes() const { return nodes_; }
   // Where each node stands for a purge of `site` that ended at `last`.
   std::vector<NodeStanding> standings(const std::string& site, const LogView& log,
-                                      const std::map<std::string, MonoTime>& applied_at) const;
+                                      const ReceiptTimes::ByNode& applied_at) const;
   // GET /v1/nodes.
   text::Json json(MonoTime now, const LogView& log) const;
 
@@ -81,6 +85,7 @@ class Registry {
 
   const RegistryOptions options_;
   std::map<std::string, Node> nodes_;
+  uint32_t last_number_ = 0;
 };
 
 }  // namespace bw::purge

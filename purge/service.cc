@@ -10,7 +10,6 @@ namespace bw::purge {
 namespace {
 
 using http::EndpointResponse;
-constexpr size_t kMaxKnown = 100'000;
 constexpr size_t kMaxKey = 256;
 constexpr Duration kTick = std::chrono::seconds(1);
 
@@ -128,7 +127,10 @@ void Service::answered(const std::string& site, int status) {
 }
 
 void Service::tick() {
-  if (parts_.registry.forget(parts_.loop.now())) keep_registry();
+  if (parts_.registry.forget(parts_.loop.now())) {
+    fan_out_.end_strangers();
+    keep_registry();
+  }
   look_at_waiters();  // some are met by time alone
   ticks_.arm(kTick);
 }
@@ -257,14 +259,7 @@ void Service::durable(const std::string& site, const std::string& id, const Purg
     parts_.metrics.records.with({site, to_text(record.kind)}).add();
   }
   parts_.log.add(std::move(*records));
-  Known& known = known_[id];
-  known.durable_at = parts_.loop.now();
-  by_end_[last] = id;
-  // The oldest lose their times, not their receipts.
-  while (by_end_.size() > kMaxKnown) {
-    known_.erase(by_end_.begin()->second);
-    by_end_.erase(by_end_.begin());
-  }
+  times_.durable(last, parts_.loop.now());
   fan_out_.records_came();
   wait_for(site, id, purge.wait, purge.wait_timeout_ms, std::move(reply));
 }

@@ -23,6 +23,7 @@
 #include "purge/log_view.h"
 #include "purge/log_writer.h"
 #include "purge/purge_request.h"
+#include "purge/receipt_times.h"
 #include "purge/registry.h"
 #include "purge/settings.h"
 #include "purge/token.h"
@@ -65,11 +66,6 @@ class Service {
   struct Site {
     std::vector<std::string> hosts;
     ItemRate rate;
-  };
-  // A purge of this process's life, or one that somebody asked about.
-  struct Known {
-    std::optional<MonoTime> durable_at;
-    std::map<std::string, MonoTime> applied_at;
   };
   struct Waiter {
     http::Reply reply;
@@ -121,9 +117,8 @@ class Service {
   std::map<std::string, Site> sites_;
   std::vector<Token> tokens_;
   FanOut fan_out_;
-  std::map<std::string, Known> known_;      // by request id
-  std::set<std::string> pending_;           // ids on their way to the disk
-  std::map<Position, std::string> by_end_;  // last position of each known purge
+  ReceiptTimes times_;             // of purges of this process's life
+  std::set<std::string> pending_;  // ids on their way to the disk
   std::list<Waiter> waiters_;
   std::list<Contest> contests_;
   std::vector<http::Reply> joining_;  // answered once the registry's file holds their nodes

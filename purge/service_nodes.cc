@@ -88,10 +88,12 @@ void Service::take_beat(const std::string& name, Beat beat, http::Reply reply) {
     return reply.send(problem(503, "registry-full", "The registry holds no more nodes."));
   }
   if (applied && applied->position > applied_before && parts_.log.holds(*applied)) {
-    for (auto purge = by_end_.upper_bound(applied_before);
-         purge != by_end_.end() && purge->first <= applied->position; ++purge) {
-      known_[purge->second].applied_at.try_emplace(name, parts_.loop.now());
+    if (const Registry::Node* node = parts_.registry.find(name)) {
+      times_.applied(node->number, applied_before, applied->position, parts_.loop.now());
     }
+  }
+  if (outcome == Registry::Outcome::joined || outcome == Registry::Outcome::left) {
+    fan_out_.end_strangers();
   }
   if (outcome == Registry::Outcome::fine) {
     reply.send(EndpointResponse::json(200, "{}"));
@@ -144,6 +146,10 @@ void Service::follow(const Request& request, http::Reply reply) {
   const std::string instance = request.query("instance").value_or("").substr(0, 256);
   const bool follow = request.query("follow").value_or("") == "1";
   const std::optional<std::string> after = request.query("after");
+  // Who follows under a name is waited for: a process whose beat isn't taken gets no log either.
+  if (!node.empty() && !parts_.registry.knows(node, instance)) {
+    return reply.send(problem(409, "unregistered", "A node's beat comes before its log."));
+  }
   if (!after) {
     return fan_out_.follow(std::move(reply), node, instance, parts_.log.size(), follow);
   }

@@ -18,13 +18,10 @@ constexpr size_t kMaxAuditScan = 100'000;  // records looked at in one turn
 
 Receipt Service::receipt_of(const std::string& id) const {
   const LogView::Span span = *parts_.log.of_request(id);
-  const auto known = known_.find(id);
-  static const std::map<std::string, MonoTime> kNobody;
-  return make_receipt(
-      parts_.registry.standings(parts_.log.at(span.first).site, parts_.log,
-                                known == known_.end() ? kNobody : known->second.applied_at),
-      parts_.log.at(span.first + span.count - 1).position,
-      known == known_.end() ? std::nullopt : known->second.durable_at, parts_.loop.now());
+  const Position last = parts_.log.at(span.first + span.count - 1).position;
+  return make_receipt(parts_.registry.standings(parts_.log.at(span.first).site, parts_.log,
+                                                times_.applied_at(last)),
+                      last, times_.durable_at(last), parts_.loop.now());
 }
 
 std::string Service::receipt_json(const std::string& id, const Receipt& receipt) const {

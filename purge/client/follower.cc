@@ -47,7 +47,6 @@ class LogFollower::State final : private http::ClientHandler {
   void start() {
     beat();
     heartbeat_.arm(options_.heartbeat);
-    connect();
   }
 
   void set_applied(const LogPoint& point) {
@@ -134,6 +133,7 @@ class LogFollower::State final : private http::ClientHandler {
     if (stream_ == nullptr) return;
     status_ = head.status;
     if (head.status != 200) {
+      if (head.status == 409) beat();  // the service has forgotten this node
       lost(head.status == 401 || head.status == 403 ? "the service refuses this node's token"
                                                     : "the service doesn't answer with its log");
       return;
@@ -229,6 +229,8 @@ class LogFollower::State final : private http::ClientHandler {
         return;
       }
       const bool fine = answer.ok() && answer->status >= 200 && answer->status < 300;
+      // The service gives its log to registered nodes only.
+      if (fine && !std::exchange(registered_, true)) connect();
       if (!fine && answer.ok() && answer->status != refused_) {
         refused_ = answer->status;
         log::warning("purge registry: the service answers " + std::to_string(answer->status));
@@ -286,6 +288,7 @@ class LogFollower::State final : private http::ClientHandler {
   std::unique_ptr<Call> beat_;
   bool beat_again_ = false;
   bool leaving_ = false;
+  bool registered_ = false;
   int refused_ = 0;
   uint64_t last_nonce_ = 0;
   std::deque<std::pair<uint64_t, MonoTime>> sent_;

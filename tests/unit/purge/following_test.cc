@@ -42,7 +42,7 @@ TEST_CASE("following: a node that was away gets what it missed before it is caug
   CHECK(rig.purge(R"({"tags":["missed"]})").status == 202);
   TestNode again(rig, report_of("n1", "second"), kept);
   again.applies = false;
-  rig.until([&] { return again.follower->end().has_value() && !again.records.empty(); });
+  rig.until_later([&] { return again.follower->end().has_value() && !again.records.empty(); });
   CHECK(again.texts() == Texts{"missed"});
   CHECK(again.resets.empty());
   CHECK_FALSE(again.follower->caught_up());
@@ -144,4 +144,36 @@ TEST_CASE("following: what nodes offer can't take the epochs that starts of the 
   rig.until([&] { return rig.running->log.end().position.epoch() == 61440; });
   rig.restart();
   CHECK(rig.running->log.end().position.epoch() == 61441);
+}
+
+TEST_CASE("following: digests for a node that beats and doesn't read are bounded too") {
+  ServiceRig rig;
+  rig.settings.sites[0].rate = {};
+  rig.restart();
+  const Question beat{.method = "PUT",
+                      .target = "/v1/nodes/n1",
+                      .body = R"({"role":"edge","instance":"a","nonce":1})",
+                      .token = "node"};
+  REQUIRE(rig.ask(beat).status == 200);
+  net::End stuck;
+  stuck.take(net::Connection::connect(rig.loop, rig.address, nullptr, {}));
+  stuck.connection->write_copy(
+      "GET /v1/log?follow=1&node=n1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer node\r\n\r\n");
+  rig.until([&] { return rig.running->service->streams() == 1; });
+  stuck.connection->pause_reading();
+  // The kernel's own buffers are filled with records; what comes then waits in the service.
+  std::string body = "{\"tags\":[";
+  for (int i = 0; i < 60; ++i) {
+    body += (i == 0 ? "\"" : ",\"") + std::to_string(i) + std::string(1000, 'x') + "\"";
+  }
+  body += "]}";
+  const auto waiting = [&] { return rig.running->service->waiting_bytes(); };
+  for (int i = 0; i < 500 && waiting() == 0; ++i) REQUIRE(rig.purge(body).status == 202);
+  REQUIRE(waiting() > 0);
+  REQUIRE(waiting() < FanOut::kWaiting);
+  const size_t before = waiting();
+  for (int i = 0; i < 4'000; ++i) REQUIRE(rig.ask(beat).status == 200);
+  CHECK(waiting() > before);
+  CHECK(waiting() < FanOut::kWaiting + 1000);
+  stuck.connection.reset();
 }

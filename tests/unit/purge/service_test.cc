@@ -368,3 +368,40 @@ TEST_CASE("drain: who waits is answered, streams end whole, connections end") {
   CHECK(waiting->status == 202);
   CHECK_FALSE(node.follower->connected());
 }
+
+TEST_CASE("wait=all: no process follows the log under a name that waits don't count") {
+  ServiceRig rig;
+  const auto follow = [&](const std::string& who) {
+    return rig.send(
+        {.method = "GET", .target = "/v1/log?follow=1&" + who, .body = "", .token = "node"});
+  };
+  const auto beat = [&](const std::string& instance, const std::string& state) {
+    return rig.ask(
+        {.method = "PUT",
+         .target = "/v1/nodes/n1",
+         .body = R"({"role":"edge","instance":")" + instance + R"(","state":")" + state + R"("})",
+         .token = "node"});
+  };
+  const auto refused = follow("node=n1&instance=a");
+  rig.until([&] { return refused->done; });
+  CHECK(refused->status == 409);
+  CHECK(refused->problem() == "unregistered");
+  // A reader without a name holds no cache.
+  (void)follow("after=0.0");
+  rig.until([&] { return rig.running->service->streams() == 1; });
+
+  REQUIRE(beat("a", "ready").status == 200);
+  const auto first = follow("node=n1&instance=a");
+  rig.until([&] { return rig.running->service->streams() == 2; });
+  const auto other = follow("node=n1&instance=b");
+  rig.until([&] { return other->done; });
+  CHECK(other->status == 409);
+  // Its name goes to another process: the stream ends with the membership.
+  rig.clock.advance(std::chrono::seconds(10));
+  REQUIRE(beat("b", "ready").status == 200);
+  rig.until([&] { return first->done; });
+  const auto second = follow("node=n1&instance=b");
+  rig.until([&] { return rig.running->service->streams() == 2; });
+  REQUIRE(beat("b", "left").status == 200);
+  rig.until([&] { return second->done; });
+}
