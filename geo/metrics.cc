@@ -6,8 +6,8 @@ namespace bw::geo {
 namespace {
 
 constexpr std::array<std::string_view, kOutcomes> kOutcomeNames = {
-    "answer",  "nodata", "nxdomain", "referral", "refused",
-    "formerr", "notimp", "badvers",  "limited",  "silence"};
+    "answer", "nodata",  "nxdomain", "referral", "refused", "formerr",
+    "notimp", "badvers", "cookie",   "limited",  "silence"};
 
 }  // namespace
 
@@ -23,6 +23,14 @@ DnsMetrics::DnsMetrics(metrics::Registry& registry)
           registry
               .counter("breakwater_dns_all_down_total", "answers given although no POP was good")
               .with({})),
+      udp_dropped_in(registry
+                         .counter("breakwater_dns_udp_dropped_in_total",
+                                  "UDP packets that were too long or came from port 0")
+                         .with({})),
+      udp_dropped_out(registry
+                          .counter("breakwater_dns_udp_dropped_out_total",
+                                   "UDP answers that a full queue or the kernel refused")
+                          .with({})),
       tcp_connections(
           registry
               .counter("breakwater_dns_tcp_connections_total", "DNS connections accepted over TCP")

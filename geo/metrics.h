@@ -21,10 +21,11 @@ enum class Outcome : uint8_t {
   formerr,
   notimp,
   badvers,
+  cookie,   // no question, a cookie was told
   limited,  // TC without records, over the response rate
   silence,  // no answer at all
 };
-inline constexpr size_t kOutcomes = 10;
+inline constexpr size_t kOutcomes = 11;
 
 struct DnsMetrics {
   explicit DnsMetrics(metrics::Registry& registry);
@@ -33,6 +34,8 @@ struct DnsMetrics {
   metrics::Counter& truncated;
   metrics::Counter& with_subnet;
   metrics::Counter& all_down;
+  metrics::Counter& udp_dropped_in;
+  metrics::Counter& udp_dropped_out;
   metrics::Counter& tcp_connections;
   metrics::Counter& tcp_refused;
   metrics::Family<metrics::Gauge>& address_up;

@@ -254,13 +254,14 @@ size_t Responder::answer(dns::Bytes message, const net::Ip& from, Transport tran
   const auto unix_time = static_cast<uint32_t>(wall.seconds());
   dns::Edns reply{.udp_size = kUdpSize};
   bool proved = tcp;
+  bool cookie_holds = false;
   if (query.edns) {
     reply.dnssec_ok = query.edns->dnssec_ok;  // RFC 3225 section 3
     if (fault == dns::QueryFault::none && query.edns->version == 0) {
       if (query.edns->cookie) {
         const auto& secrets = snapshot_.world->secrets;
-        proved =
-            proved || dns::cookie_valid(secrets, *query.edns->cookie, bytes_of(from), unix_time);
+        cookie_holds = dns::cookie_valid(secrets, *query.edns->cookie, bytes_of(from), unix_time);
+        proved = proved || cookie_holds;
         reply.cookie = dns::make_cookie(secrets.front(), query.edns->cookie->client, bytes_of(from),
                                         unix_time);
       }
@@ -290,7 +291,7 @@ size_t Responder::answer(dns::Bytes message, const net::Ip& from, Transport tran
     if (formerr && query.has_question) BW_CHECK(writer.add_question(query.question));
     return finish(formerr ? Outcome::formerr : Outcome::notimp);
   }
-  BW_CHECK(writer.add_question(query.question));
+  if (query.has_question) BW_CHECK(writer.add_question(query.question));
   if (query.edns) {
     if (query.edns->version != 0) {  // RFC 6891 section 6.1.3
       if (!allowed) return silence();
@@ -298,6 +299,12 @@ size_t Responder::answer(dns::Bytes message, const net::Ip& from, Transport tran
       return finish(Outcome::badvers);
     }
     writer.reserve(MessageWriter::edns_size(reply));
+  }
+  if (!query.has_question) {  // RFC 7873 section 5.4; no larger than what over the limit is told
+    reply.subnet.reset();
+    const bool badcookie = query.edns->cookie->server_size > 0 && !cookie_holds;
+    if (badcookie) writer.set_rcode(Rcode::badcookie);
+    return finish(Outcome::cookie);
   }
   if (reply.subnet) metrics_.with_subnet.add();
   if (!allowed) {  // a real client comes back over TCP or with its cookie

@@ -8,13 +8,19 @@ namespace bw::geo {
 namespace {
 
 constexpr int kPortTries = 50;
+constexpr Duration kCountDrops = std::chrono::seconds(1);
 
 }  // namespace
 
 class Worker::Port {
  public:
   Port(Worker& worker, int tcp_fd)
-      : tcp_(worker.thread_->loop(), tcp_fd, worker.responder_, worker.metrics_), worker_(worker) {}
+      : tcp_(worker.thread_->loop(), tcp_fd, worker.responder_, worker.metrics_),
+        worker_(worker),
+        drops_(worker.thread_->loop(), [this] { count_drops(); }) {
+    drops_.arm(kCountDrops);
+  }
+  ~Port() { count_drops(); }
 
   Status bind_udp(const net::Address& address, bool reuse_port, std::string* why) {
     auto udp = net::UdpSocket::open(
@@ -35,9 +41,21 @@ class Worker::Port {
     udp_->send(from, {reinterpret_cast<const char*>(worker_.out_.data()), size});
   }
 
+  void count_drops() {
+    if (udp_ == nullptr) return;
+    const uint64_t in = udp_->dropped_in();
+    const uint64_t out = udp_->dropped_out();
+    worker_.metrics_.udp_dropped_in.add(in - std::exchange(counted_in_, in));
+    worker_.metrics_.udp_dropped_out.add(out - std::exchange(counted_out_, out));
+    drops_.arm(kCountDrops);
+  }
+
   TcpServer tcp_;
   Worker& worker_;
   std::unique_ptr<net::UdpSocket> udp_;
+  net::Timer drops_;
+  uint64_t counted_in_ = 0;
+  uint64_t counted_out_ = 0;
 };
 
 Worker::Worker(std::string name, Clock& clock, RateTable& rates, const DnsMetrics& metrics)

@@ -139,12 +139,14 @@ QueryFault parse_query(Bytes message, Query& query) {
   // Never answer an answer: two servers would talk for ever.
   if ((header->flags & flag::qr) != 0) return QueryFault::drop;
   if (header->opcode() != 0) return QueryFault::notimp;
-  if (header->counts[0] != 1) return QueryFault::formerr;
+  if (header->counts[0] > 1) return QueryFault::formerr;
   size_t at = kHeaderSize;
-  Result<Question> question = read_question(message, at);
-  if (!question) return QueryFault::formerr;
-  query.question = *question;
-  query.has_question = true;
+  if (header->counts[0] == 1) {
+    Result<Question> question = read_question(message, at);
+    if (!question) return QueryFault::formerr;
+    query.question = *question;
+    query.has_question = true;
+  }
   unsigned records = 0u + header->counts[1] + header->counts[2] + header->counts[3];
   unsigned additional_from = 0u + header->counts[1] + header->counts[2];
   for (unsigned i = 0; i < records; ++i) {
@@ -157,7 +159,9 @@ QueryFault parse_query(Bytes message, Query& query) {
     if (!edns) return QueryFault::formerr;
     query.edns = *edns;
   }
-  return at == message.size() ? QueryFault::none : QueryFault::formerr;
+  // RFC 7873 section 5.4: no question is fine beside a COOKIE option.
+  const bool asks = query.has_question || (query.edns && query.edns->cookie);
+  return asks && at == message.size() ? QueryFault::none : QueryFault::formerr;
 }
 
 MessageWriter::MessageWriter(std::span<uint8_t> out, size_t limit)

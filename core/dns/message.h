@@ -29,7 +29,8 @@ enum class Rcode : uint16_t {
   nxdomain = 3,
   notimp = 4,
   refused = 5,
-  badvers = 16,  // needs EDNS: its upper bits travel there
+  badvers = 16,  // these need EDNS: their upper bits travel there
+  badcookie = 23,
 };
 
 namespace flag {
@@ -80,9 +81,9 @@ struct Edns {
 
 struct Query {
   Header header;
-  Question question;  // valid when has_question
-  bool has_question = false;
-  std::optional<Edns> edns;  // also of a malformed query, when an OPT record was found
+  Question question;          // valid when has_question
+  bool has_question = false;  // without: a question for a cookie (RFC 7873 section 5.4)
+  std::optional<Edns> edns;   // also of a malformed query, when an OPT record was found
 };
 
 // What to do with bytes that came to the DNS port.

@@ -320,6 +320,37 @@ TEST_CASE("responder: over the rate TC, and a valid cookie or TCP is let through
   CHECK(desk.metrics.queries[0][size_t(Outcome::limited)]->value() == 2);
 }
 
+TEST_CASE("responder: a query without a question but with a cookie is told a cookie") {
+  Desk desk;
+  dns::Edns edns{.udp_size = 1232};
+  edns.cookie = dns::Cookie{.client = {1, 2, 3, 4, 5, 6, 7, 8}, .server = {}, .server_size = 0};
+  const auto ask = [&](const dns::Edns* with) {
+    std::array<uint8_t, 512> out{};
+    dns::MessageWriter writer(out, out.size());
+    writer.set_id(0x1234);
+    if (with != nullptr) REQUIRE(writer.add_edns(*with));
+    const size_t size = writer.finish();
+    return Desk::parse(desk.raw(desk.responder, {reinterpret_cast<const char*>(out.data()), size}));
+  };
+  const Answer first = ask(&edns);
+  CHECK(first.header.rcode() == 0);
+  CHECK(first.header.counts == std::array<uint16_t, 4>{0, 0, 0, 1});
+  REQUIRE((first.edns && first.edns->cookie));
+  CHECK(first.edns->cookie->client == edns.cookie->client);
+  REQUIRE(first.edns->cookie->server_size > 0);
+  edns.cookie = first.edns->cookie;
+  CHECK(ask(&edns).edns->extended_rcode == 0);
+  edns.cookie->server[15] ^= 1;  // not ours: BADCOOKIE, 23, and one that is
+  const Answer forged = ask(&edns);
+  CHECK(forged.header.rcode() == 7);
+  CHECK(forged.edns->extended_rcode == 1);
+  CHECK(forged.edns->cookie->server == first.edns->cookie->server);
+  edns.cookie.reset();
+  CHECK(ask(&edns).header.rcode() == 1);
+  CHECK(ask(nullptr).header.rcode() == 1);
+  CHECK(desk.metrics.queries[0][size_t(Outcome::cookie)]->value() == 3);
+}
+
 TEST_CASE("responder: no answer over UDP is larger than it may be") {
   Desk desk;
   for (const char* name :
