@@ -27,7 +27,7 @@ std::unique_ptr<http::StreamHandler> make_synthetic_stream(http::ServerStream& s
 // a second that are read; 0: all.
 std::unique_ptr<http::StreamHandler> make_upload_stream(http::ServerStream& stream, uint64_t rate,
                                                         Duration delay, OriginMetrics& metrics);
-// GET and HEAD of `path` below `folder`.
+// GET and HEAD of `path` below `folder`; what a link brings in from outside isn't there.
 std::unique_ptr<http::StreamHandler> make_file_stream(http::ServerStream& stream,
                                                       Executor& executor, const std::string& folder,
                                                       std::string path, Duration delay);

@@ -11,6 +11,7 @@
 #include "core/base/digest.h"
 #include "core/http/endpoint.h"
 #include "origin/body_stream.h"
+#include "origin/folder_file.h"
 #include "origin/gzip.h"
 #include "origin/object_stream.h"
 
@@ -31,14 +32,14 @@ class FileStream;
 // Shared by the handler and the executor's tasks, which may outlive it.
 struct FileJob {
   FileJob(net::Loop& l, FileStream* h, std::string f, std::string p)
-      : loop(l), handler(h), file(std::move(f)), path(std::move(p)) {}
+      : loop(l), handler(h), folder(std::move(f)), path(std::move(p)) {}
   ~FileJob() {
     if (fd >= 0) ::close(fd);
   }
 
   net::Loop& loop;
   FileStream* handler;  // of the loop; null once the stream ended
-  const std::string file;
+  const std::string folder;
   const std::string path;
   bool wants_gzip = false;
   // Set by the opening task before the handler hears of it.
@@ -60,7 +61,7 @@ bool read_whole(int fd, std::string& out) {
 }
 
 void open_file(FileJob& job) {
-  job.fd = ::open(job.file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  job.fd = open_below(job.folder, job.path);
   struct stat info {};
   if (job.fd < 0 || ::fstat(job.fd, &info) != 0) {
     job.error = errno;
@@ -90,7 +91,7 @@ class FileStream final : public ObjectStream {
   FileStream(http::ServerStream& stream, Executor& executor, const std::string& folder,
              std::string path, Duration delay)
       : ObjectStream(stream), executor_(executor), type_(content_type_of(path)) {
-    job_ = std::make_shared<FileJob>(loop(), this, folder + "/" + path, std::move(path));
+    job_ = std::make_shared<FileJob>(loop(), this, folder, std::move(path));
     job_->wants_gzip = is_text(type_) && accepts_gzip(stream.request());
     start_after(delay);
   }
@@ -124,7 +125,7 @@ class FileStream final : public ObjectStream {
     if (job_->error != 0) {
       const bool missing = job_->error == ENOENT || job_->error == ENOTDIR ||
                            job_->error == ENAMETOOLONG || job_->error == ELOOP ||
-                           job_->error == ENXIO;
+                           job_->error == EXDEV || job_->error == ENXIO;
       refuse(missing ? 404 : job_->error == EACCES ? 403 : 500, missing ? "not-found" : "file");
       return;
     }

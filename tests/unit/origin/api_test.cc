@@ -205,6 +205,9 @@ TEST_CASE("api: static files") {
   CHECK(small.has("content-encoding: gzip"));
   CHECK(small.body.size() < 200);
   CHECK(rig.ask("GET /static/none").status() == 404);
+  std::filesystem::create_symlink("../secret", rig.dir / "files/link");
+  std::ofstream(rig.dir / "secret") << "s";
+  CHECK(rig.ask("GET /static/link").status() == 404);
   CHECK(rig.ask("GET /static/../store/CURRENT").status() == 404);
   CHECK(rig.ask("GET /static/").status() == 404);
   CHECK(rig.ask("POST /static/a.css").status() == 405);
