@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "core/base/log.h"
@@ -41,10 +42,12 @@ class Sink final : public AccessSink {
 }  // namespace
 
 struct AccessLog::State {
-  State(const LogSettings& given, Node who) : settings(given), node(std::move(who)) {}
+  State(const LogSettings& given, Node who, const Clock& time)
+      : settings(given), node(std::move(who)), clock(time) {}
 
   const LogSettings settings;
   const Node node;
+  const Clock& clock;
   std::vector<std::unique_ptr<Sink>> sinks;
   std::atomic<uint64_t> dropped{0};
   std::atomic<bool> reopening{false};
@@ -76,12 +79,12 @@ struct AccessLog::State {
 
   // False when the time to stop ran out.
   bool write_all(std::string_view bytes) {
-    std::chrono::steady_clock::time_point give_up{};
+    std::optional<MonoTime> give_up;
     while (!bytes.empty()) {
       if (stop_asked()) {
-        const auto now = std::chrono::steady_clock::now();
-        if (give_up.time_since_epoch().count() == 0) give_up = now + kLastWait;
-        if (now > give_up) return false;
+        const MonoTime now = clock.mono();
+        if (!give_up) give_up = now + kLastWait;
+        if (now > *give_up) return false;
       }
       pollfd wait{fd, POLLOUT, 0};
       if (!regular && ::poll(&wait, 1, 100) == 0) continue;
@@ -150,8 +153,9 @@ void Sink::write(const AccessRecord& record) {
 }  // namespace
 
 Result<std::unique_ptr<AccessLog>> AccessLog::open(const LogSettings& settings, Node node,
-                                                   size_t sinks, std::string* why) {
-  auto state = std::make_unique<State>(settings, std::move(node));
+                                                   size_t sinks, const Clock& clock,
+                                                   std::string* why) {
+  auto state = std::make_unique<State>(settings, std::move(node), clock);
   const int fd = state->open_file();
   if (fd < 0) {
     const Error error = errno_error(errno, "cannot be opened");

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/result.h"
 #include "edge/node/settings.h"
 #include "edge/proxy/access_record.h"
@@ -27,7 +28,8 @@ class AccessLog {
   };
   // `why` receives a line for people when the file can't be opened.
   static Result<std::unique_ptr<AccessLog>> open(const LogSettings& settings, Node node,
-                                                 size_t sinks, std::string* why);
+                                                 size_t sinks, const Clock& clock,
+                                                 std::string* why);
   ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;

@@ -94,7 +94,7 @@ bool Node::start(std::string* why) {
   loaded_at_ = clock_.wall();
   if (settings_.log.access != "off") {
     Result<std::unique_ptr<AccessLog>> opened = AccessLog::open(
-        settings_.log, {settings_.node.name, settings_.node.pop}, worker_fds_.size(), why);
+        settings_.log, {settings_.node.name, settings_.node.pop}, worker_fds_.size(), clock_, why);
     if (!opened.ok()) return false;
     access_log_ = std::move(*opened);
   }
