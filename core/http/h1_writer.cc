@@ -2,11 +2,15 @@
 
 #include <charconv>
 
+#include "core/base/appender.h"
 #include "core/http/h1_syntax.h"
 #include "core/http/target.h"
 
 namespace bw::http {
 namespace {
+
+// What a prepared head costs beside the texts it is given: status line, Date, framing, Connection.
+constexpr size_t kPreparedRoom = 128;
 
 void append_number(std::string& out, uint64_t value, int base = 10) {
   char digits[20];
@@ -85,17 +89,22 @@ void append_response_head(std::string& out, const ResponseHead& head, H1Framing 
 void append_prepared_head(std::string& out, const PreparedHead& head, std::span<const Field> more,
                           H1Framing framing, uint64_t length, std::string_view connection,
                           std::string_view date) {
-  const auto line = [&out](std::string_view name, std::string_view value) {
-    out.append(name).append(": ", 2).append(value).append("\r\n", 2);
-  };
-  append_status_line(out, head.status());
-  out.append(head.lines());
-  for (const Field& field : more) line(field.name, field.value);
-  if (!head.dated() && !date.empty()) line("date", date);
-  if (framing == H1Framing::length) append_length(out, length);
-  if (framing == H1Framing::chunked) line("transfer-encoding", "chunked");
-  if (!connection.empty()) line("connection", connection);
-  out.append("\r\n", 2);
+  const bool says_date = !head.dated() && !date.empty();
+  const std::string_view reason = reason_phrase(head.status());
+  size_t room =
+      kPreparedRoom + reason.size() + head.lines().size() + date.size() + connection.size();
+  for (const Field& field : more) room += field.name.size() + field.value.size() + 4;
+  Appender text(out, room);
+  text.put("HTTP/1.1 ").put_number(head.status()).put(" ").put(reason).put("\r\n");
+  text.put(head.lines());
+  for (const Field& field : more) {
+    text.put(field.name).put(": ").put(field.value).put("\r\n");
+  }
+  if (says_date) text.put("date: ").put(date).put("\r\n");
+  if (framing == H1Framing::length) text.put("content-length: ").put_number(length).put("\r\n");
+  if (framing == H1Framing::chunked) text.put("transfer-encoding: chunked\r\n");
+  if (!connection.empty()) text.put("connection: ").put(connection).put("\r\n");
+  text.put("\r\n");
 }
 
 void append_informational(std::string& out, int status, const FieldList& fields) {

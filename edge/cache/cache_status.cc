@@ -63,6 +63,12 @@ Forwarded forwarded_for(Reason reason) {
   }
 }
 
+std::string cache_status_node(std::string_view name) {
+  std::string out;
+  http::sf::append_name(out, name);
+  return out;
+}
+
 std::string cache_status_member(const CacheStatus& status) {
   std::string out;
   append_cache_status_member(out, status);
@@ -75,7 +81,7 @@ void append_cache_status_member(std::string& out, const CacheStatus& status) {
     const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
     out.append(name).append(digits, static_cast<size_t>(end - digits));
   };
-  http::sf::append_name(out, status.node);
+  out += status.node;
   if (status.hit) {
     out += "; hit";
   } else if (status.fwd != Forwarded::none) {

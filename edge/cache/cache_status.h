@@ -28,7 +28,7 @@ std::string_view to_text(Forwarded forwarded);
 Forwarded forwarded_for(Reason reason);
 
 struct CacheStatus {
-  std::string_view node;  // a node's name: a token
+  std::string_view node;  // of cache_status_node()
   bool hit = false;       // true: fwd is not written
   Forwarded fwd = Forwarded::none;
   int fwd_status = 0;  // 0: none
@@ -37,6 +37,8 @@ struct CacheStatus {
   std::optional<int64_t> ttl;
   std::string_view detail;  // a token, or anything: then quoted
 };
+// A node's name as a member of the field: a token if it can be one, else quoted.
+std::string cache_status_node(std::string_view name);
 std::string cache_status_member(const CacheStatus& status);
 // The same, appended.
 void append_cache_status_member(std::string& out, const CacheStatus& status);

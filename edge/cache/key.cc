@@ -1,7 +1,9 @@
 #include "edge/cache/key.h"
 
 #include <algorithm>
+#include <array>
 
+#include "core/base/appender.h"
 #include "edge/cache/field_text.h"
 
 namespace bw::edge {
@@ -106,45 +108,49 @@ bool named(std::span<const std::string> patterns, std::string_view name, bool ig
   return false;
 }
 
+// What a byte of a path or a query may need: an escape looked at (or made), or a dot looked at.
+enum : uint8_t { kEscapes = 1, kDot = 2 };
+
+consteval std::array<uint8_t, 256> target_bytes() {
+  std::array<uint8_t, 256> classes{};
+  for (size_t c = 0; c < classes.size(); ++c) {
+    if (c <= ' ' || c >= 0x7f || c == '%') classes[c] = kEscapes;
+  }
+  classes[static_cast<size_t>('.')] = kDot;
+  return classes;
+}
+constexpr std::array<uint8_t, 256> kTargetBytes = target_bytes();
+
+uint8_t needs_of(std::string_view text) {
+  uint8_t needs = 0;
+  for (const char c : text) needs |= kTargetBytes[static_cast<uint8_t>(c)];
+  return needs;
+}
+
 // Nothing in it that normalising would change, but for the case.
 bool is_plain_path(std::string_view path) {
-  char before = 0;
-  for (const char c : path) {
-    if (c <= ' ' || c >= 0x7f || c == '%' || (c == '.' && before == '/')) return false;
-    before = c;
-  }
-  return path.starts_with('/');
+  const uint8_t needs = needs_of(path);
+  return path.starts_with('/') && (needs & kEscapes) == 0 &&
+         (needs == 0 || path.find("/.") == std::string_view::npos);
 }
 
-bool is_plain_query(std::string_view query) {
-  return std::all_of(query.begin(), query.end(),
-                     [](char c) { return c > ' ' && c < 0x7f && c != '%'; });
+// The path as it is keyed: itself, or `storage`.
+std::string_view keyed_path(std::string_view path, bool ignore_case, std::string& storage) {
+  if (!ignore_case && is_plain_path(path)) return path;
+  return storage = normalise_path(path, ignore_case);
 }
 
-void append_path(std::string& out, std::string_view path, bool ignore_case) {
-  if (!ignore_case && is_plain_path(path)) {
-    out += path;
-  } else {
-    out += normalise_path(path, ignore_case);
-  }
-}
-
-// With its '?', if one is left.
-void append_query(std::string& out, const KeyRules& rules, std::optional<std::string_view> query) {
-  if (!query || query->empty()) return;
+// The query as it is keyed, nullopt: none is.
+std::optional<std::string_view> keyed_query(const KeyRules& rules,
+                                            std::optional<std::string_view> query,
+                                            std::string& storage) {
+  if (!query || query->empty()) return std::nullopt;
   const bool kept = rules.query == KeyRules::Query::keep && rules.query_only.empty() &&
                     rules.query_except.empty() && !rules.ignore_case;
-  if (kept && is_plain_query(*query)) {
-    out += '?';
-    out += *query;
-  } else if (const auto normal = normalise_query(rules, query)) {
-    out += '?';
-    out += *normal;
-  }
-}
-
-void append_host(std::string& out, std::string_view authority) {
-  for (const char c : host_of(authority)) out += lower_case(c);
+  if (kept && (needs_of(*query) & kEscapes) == 0) return query;
+  std::optional<std::string> normal = normalise_query(rules, query);
+  if (!normal) return std::nullopt;
+  return storage = std::move(*normal);
 }
 
 std::string_view parameter_name(std::string_view parameter) {
@@ -255,11 +261,7 @@ std::string_view host_of(std::string_view authority) {
   return host;
 }
 
-std::string normalise_host(std::string_view authority) {
-  std::string host;
-  append_host(host, authority);
-  return host;
-}
+std::string normalise_host(std::string_view authority) { return lower_case(host_of(authority)); }
 
 void strip_cookies(http::FieldList& fields, std::span<const std::string> names) {
   if (names.empty() || !fields.has(http::FieldId::cookie)) return;
@@ -315,23 +317,34 @@ void make_key(const SitePolicy& policy, const http::RequestHead& request, CacheK
   const KeyRules& rules = policy.key;
   key.site = policy.site;
   key.kept.reset();
+  std::string own_prefix, own_path, own_query;
+  if (policy.key_prefix.empty()) own_prefix = make_key_prefix(policy);
+  const std::string_view prefix = policy.key_prefix.empty() ? own_prefix : policy.key_prefix;
+  const std::string_view method =
+      request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  const std::string_view scheme = rules.scheme ? std::string_view(request.scheme) : "-";
+  const std::string_view host = rules.host ? host_of(request.authority) : "";
+  const std::string_view path = keyed_path(request.path(), rules.ignore_case, own_path);
+  const std::optional<std::string_view> query = keyed_query(rules, request.query(), own_query);
   // No part can hold a line feed: fields and targets are checked by the parsers.
   std::string& text = key.text;
-  const auto here = [&text] { return static_cast<uint32_t>(text.size()); };
-  text = policy.key_prefix.empty() ? make_key_prefix(policy) : policy.key_prefix;
-  text += request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
-  text += '\n';
-  text += rules.scheme ? std::string_view(request.scheme) : std::string_view("-");
-  text += '\n';
-  key.host_at = here();
-  if (rules.host) append_host(text, request.authority);
-  key.host_size = here() - key.host_at;
-  text += '\n';
-  key.target_at = here();
-  append_path(text, request.path(), rules.ignore_case);
-  key.path_size = here() - key.target_at;
-  append_query(text, rules, request.query());
-  key.target_size = here() - key.target_at;
+  text.clear();
+  {
+    Appender parts(text, prefix.size() + method.size() + scheme.size() + host.size() + path.size() +
+                             (query ? query->size() : 0) + 4);
+    const auto here = [&parts] { return static_cast<uint32_t>(parts.size()); };
+    parts.put(prefix).put(method).put("\n").put(scheme).put("\n");
+    key.host_at = here();
+    parts.put(host).put("\n");
+    key.host_size = static_cast<uint32_t>(host.size());
+    key.target_at = here();
+    parts.put(path);
+    key.path_size = here() - key.target_at;
+    if (query) parts.put("?").put(*query);
+    key.target_size = here() - key.target_at;
+  }
+  // An authority is in lower case but for one that no parser made.
+  for (size_t i = key.host_at; i < key.host_at + key.host_size; ++i) text[i] = lower_case(text[i]);
   for (const std::string& name : rules.headers) {
     text += '\n';
     text += name;

@@ -121,7 +121,6 @@ http::PreparedHead prepare_head(const ObjectMeta& meta) {
       case http::FieldId::cdn_cache_control:
       case http::FieldId::surrogate_control:
       case http::FieldId::surrogate_key:
-      case http::FieldId::via:
         break;
       default:
         head.add(field);

@@ -10,14 +10,6 @@ namespace {
 
 using http::FieldId;
 
-std::string via_of(const http::FieldList& fields, std::string_view node) {
-  std::string via;
-  if (const std::optional<std::string> before = fields.combined(FieldId::via)) {
-    via.append(*before).append(", ");
-  }
-  return via.append("1.1 ").append(node);
-}
-
 // Whether a name is said of each answer anew.
 bool is_ours(std::string_view name) {
   return name == "age" || name == "cache-status" || name == "via" || name == "date" ||
@@ -83,8 +75,7 @@ bool MoreFields::fill(const http::FieldList& stored, const AnswerFacts& facts) {
       return false;
     }
   }
-  via_ = via_of(stored, facts.node);
-  bool room = add({.id = FieldId::via, .name = "via", .value = via_});
+  bool room = add({.id = FieldId::via, .name = "via", .value = facts.via});
   if (facts.age) {
     const auto end = std::to_chars(age_.data(), age_.data() + age_.size(), *facts.age).ptr;
     room = room && add({.id = FieldId::age,
@@ -104,7 +95,7 @@ void dress(http::FieldList& fields, const AnswerFacts& facts) {
     fields.remove(FieldId::cdn_cache_control);
     fields.remove(FieldId::surrogate_control);
   }
-  fields.set(FieldId::via, via_of(fields, facts.node));
+  fields.add(FieldId::via, facts.via);
   if (facts.age) fields.set(FieldId::age, std::to_string(*facts.age));
   fields.set(FieldId::cache_status, facts.cache_status);
   if (facts.route != nullptr && !facts.tier) facts.route->headers.edit_response(fields);

@@ -31,8 +31,8 @@ Part choose_part(const http::RequestHead& request, int status, const Validators&
 
 // Who is answered, and what else is said to it.
 struct AnswerFacts {
-  std::string_view node;
-  bool tier = false;  // keeps tags, targeted fields and the like for the tier that asks
+  std::string_view via;  // our member of Via: said in a line of its own, after what came
+  bool tier = false;     // keeps tags, targeted fields and the like for the tier that asks
   const Site* site = nullptr;
   const Route* route = nullptr;
   std::string_view cache_status;  // whole field
@@ -54,7 +54,6 @@ class MoreFields {
   static constexpr size_t kMost = 24;
   std::array<http::Field, kMost> fields_;
   size_t size_ = 0;
-  std::string via_;
   std::array<char, 20> age_;
 };
 

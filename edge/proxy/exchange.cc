@@ -123,7 +123,7 @@ void Exchange::on_found(Found found) {
   const bool usable = verdict == Found::Verdict::fresh || verdict == Found::Verdict::swr;
   if (usable && found_.proof >= need_) {
     const bool stale = verdict == Found::Verdict::swr;
-    CacheStatus status{.node = worker_.node().name, .hit = true, .ttl = found_.ttl};
+    CacheStatus status{.node = worker_.node().cache, .hit = true, .ttl = found_.ttl};
     if (stale) status.detail = to_text(Reason::swr);
     if (found_.in_lag) status.detail = to_text(Reason::lag);
     record_.verdict = stale ? Verdict::stale : Verdict::hit;
@@ -205,7 +205,7 @@ void Exchange::answer(const Refusal& refusal) {
   if (!refusal.allow.empty()) head.fields.set(FieldId::allow, refusal.allow);
   if (refusal.status == 503) head.fields.set(FieldId::retry_after, "1");
   if (refusal.verdict == Verdict::error && reason_ != Reason::none) {
-    head.fields.set(FieldId::cache_status, cache_status_member({.node = worker_.node().name,
+    head.fields.set(FieldId::cache_status, cache_status_member({.node = worker_.node().cache,
                                                                 .fwd = forwarded_for(reason_),
                                                                 .detail = to_text(reason_)}));
   }
@@ -223,7 +223,7 @@ void Exchange::answer(const Refusal& refusal) {
 }
 
 AnswerFacts Exchange::answer_facts(std::string_view cache_status) const {
-  return {.node = worker_.node().name,
+  return {.via = worker_.node().via,
           .tier = admission_.tier,
           .site = admission_.site,
           .route = admission_.route,

@@ -229,7 +229,7 @@ bool Exchange::deliver_stale(Reason reason) {
   reason_ = reason;
   deliver_object(
       found_.object,
-      {.node = worker_.node().name, .hit = true, .ttl = found_.ttl, .detail = to_text(reason)},
+      {.node = worker_.node().cache, .hit = true, .ttl = found_.ttl, .detail = to_text(reason)},
       true, std::max(found_.object->pos(), seen.applied));
   return true;
 }
@@ -250,7 +250,7 @@ void Exchange::deliver_validated() {
   record_.upstream_status = 304;
   record_.verdict = Verdict::revalidated;
   filled_ = worker_.loop().now();
-  const CacheStatus status{.node = worker_.node().name,
+  const CacheStatus status{.node = worker_.node().cache,
                            .fwd = forwarded_for(reason_),
                            .fwd_status = 304,
                            .stored = true,
@@ -268,7 +268,7 @@ void Exchange::deliver_fill(std::shared_ptr<const FillHead> head) {
   record_.tries = head->tries;
   record_.served_by = head->from_shield ? ServedBy::shield : ServedBy::origin;
   record_.verdict = Verdict::miss;
-  CacheStatus status{.node = worker_.node().name,
+  CacheStatus status{.node = worker_.node().cache,
                      .fwd = forwarded_for(reason_),
                      .fwd_status = head->head.status == 200 ? 0 : head->head.status,
                      .stored = head->not_stored == Reason::none,

@@ -45,7 +45,7 @@ bool Exchange::on_pass_head(const http::ResponseHead& head) {
   http::remove_hop_by_hop(answer.fields);
   remove_tier_fields(answer.fields);
   const std::string received = answer.fields.combined(FieldId::cache_status).value_or("");
-  const CacheStatus status{.node = worker_.node().name,
+  const CacheStatus status{.node = worker_.node().cache,
                            .fwd = forwarded_for(reason_),
                            .fwd_status = head.status == 200 ? 0 : head.status,
                            .detail = to_text(reason_)};

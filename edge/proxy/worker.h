@@ -17,6 +17,7 @@
 #include "core/http/server_stream.h"
 #include "core/net/loop.h"
 #include "core/net/tls.h"
+#include "edge/cache/cache_status.h"
 #include "edge/cache/store.h"
 #include "edge/guard/limits.h"
 #include "edge/proxy/access_record.h"
@@ -31,7 +32,9 @@ class Fill;
 // What all workers of a node share.
 struct NodeParts {
   std::string name;
-  std::string tier_token;  // empty: no tier is believed by token
+  std::string via = "1.1 " + name;              // our member of Via
+  std::string cache = cache_status_node(name);  // and what Cache-Status calls us
+  std::string tier_token;                       // empty: no tier is believed by token
   bool tier_by_certificate = false;
   Duration tier_wait = std::chrono::milliseconds(50);  // for a purge that a tier asks for
   Store& store;

@@ -70,7 +70,7 @@ TEST_CASE("answer: tags and targeted fields stay between tiers") {
   fields.add("surrogate-control", "max-age=1");
   fields.add("via", "1.1 shield1");
   Site site;
-  AnswerFacts facts{.node = "edge1", .site = &site, .cache_status = "edge1; hit"};
+  AnswerFacts facts{.via = "1.1 edge1", .site = &site, .cache_status = "edge1; hit"};
 
   http::FieldList to_client = fields;
   dress(to_client, facts);
@@ -78,7 +78,7 @@ TEST_CASE("answer: tags and targeted fields stay between tiers") {
   CHECK_FALSE(to_client.has(http::FieldId::surrogate_key));
   CHECK_FALSE(to_client.has(http::FieldId::cdn_cache_control));
   CHECK_FALSE(to_client.has(http::FieldId::surrogate_control));
-  CHECK(to_client.find(http::FieldId::via) == "1.1 shield1, 1.1 edge1");
+  CHECK(to_client.combined(http::FieldId::via) == "1.1 shield1, 1.1 edge1");
   CHECK(to_client.find(http::FieldId::cache_status) == "edge1; hit");
 
   facts.tier = true;
@@ -137,7 +137,7 @@ TEST_CASE("answer: a prepared head and its fields say what the list of them woul
     Route route;
     route.headers.response_remove = row.removes;
     route.headers.response_set = row.sets;
-    const AnswerFacts facts{.node = "edge1",
+    const AnswerFacts facts{.via = "1.1 edge1",
                             .tier = row.tier,
                             .site = &site,
                             .route = &route,
