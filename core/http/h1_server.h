@@ -173,9 +173,9 @@ class H1ServerConnection final : public ServerConnection {
 
   net::Loop& loop_;
   std::unique_ptr<net::Connection> connection_;
-  const PeerInfo peer_;
+  const PeerInfo& peer_;
   Service& service_;
-  const ServerLimits limits_;
+  const ServerLimits& limits_;
   ServerCounters& counters_;
   Task closed_;
 

@@ -120,9 +120,9 @@ class H2ServerConnection final : public ServerConnection, private H2Session::Own
 
   net::Loop& loop_;
   std::unique_ptr<net::Connection> connection_;
-  const PeerInfo peer_;
+  const PeerInfo& peer_;
   Service& service_;
-  const ServerLimits limits_;
+  const ServerLimits& limits_;
   ServerCounters& counters_;
   Task closed_;
 

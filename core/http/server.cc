@@ -58,7 +58,7 @@ class Accepted final : public net::Connection::Events {
   const net::Address from_;
   PeerInfo peer_;
   std::unique_ptr<net::Watch> watch_;
-  net::Timer timer_;  // of the two states before serving
+  std::optional<net::Timer> timer_;  // of the two states before serving
   std::unique_ptr<net::Connection> connection_;
   std::unique_ptr<ServerConnection> serving_;
   bool counted_ = false;  // among its client's connections
@@ -106,10 +106,9 @@ struct Server::State {
 };
 
 Accepted::Accepted(Server::State& server, int fd, const net::Address& peer)
-    : server_(server), options_(server.options), fd_(fd), from_(peer), timer_(server.loop, [this] {
-        leave();
-      }) {
+    : server_(server), options_(server.options), fd_(fd), from_(peer) {
   peer_.peer = peer;
+  timer_.emplace(server.loop, [this] { leave(); });
 }
 
 void Accepted::start() {
@@ -127,7 +126,7 @@ void Accepted::start() {
     leave();
     return;
   }
-  timer_.arm(kProxyHeaderTime);
+  timer_->arm(kProxyHeaderTime);
   read_proxy_header();
 }
 
@@ -180,7 +179,7 @@ void Accepted::open() {
       net::Connection::accepted(server_.loop, std::exchange(fd_, -1), from_, options_->tls);
   connection_->set_events(this);
   if (peer_.local.family() == net::Address::Family::none) peer_.local = connection_->local();
-  timer_.arm(options_->limits.header_timeout);
+  timer_->arm(options_->limits.header_timeout);
 }
 
 void Accepted::on_open() {
@@ -198,7 +197,7 @@ size_t Accepted::on_data(std::string_view bytes) {
 }
 
 size_t Accepted::serve(bool http2, std::string_view first) {
-  timer_.cancel();
+  timer_.reset();
   net::Connection* const connection = connection_.get();
   ServerConnectionParts parts{.loop = server_.loop,
                               .connection = std::move(connection_),
@@ -232,7 +231,7 @@ void Accepted::close() {
 
 void Accepted::leave() {
   if (std::exchange(gone_, true)) return;
-  timer_.cancel();
+  if (timer_) timer_->cancel();
   if (watch_ != nullptr) watch_->want(0);
   if (connection_ != nullptr) connection_->close();
   if (counted_) server_.uncount_client(peer_.peer);

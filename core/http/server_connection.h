@@ -27,14 +27,14 @@ class ServerConnection : public net::Connection::Events {
   virtual bool idle() const = 0;
 };
 
-// What server.cc hands to a version.
+// What server.cc hands to a version. What is referred to outlives the connection.
 struct ServerConnectionParts {
   net::Loop& loop;
   std::unique_ptr<net::Connection> connection;  // open: ALPN is known, peer and local too
-  PeerInfo peer;                                // tls_info is the connection's
+  const PeerInfo& peer;                         // tls_info is the connection's
   Service& service;
-  ServerLimits limits;
-  ServerCounters& counters;  // outlives the connection
+  const ServerLimits& limits;
+  ServerCounters& counters;
   Task closed;
 };
 
