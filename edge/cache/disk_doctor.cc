@@ -43,7 +43,25 @@ bool DiskWriter::doctor() {
   }
   was_open_ = true;
   shared_.health.recover();
-  return true;
+  const std::lock_guard lock(mutex_);
+  if (!make_empty_) return true;
+  shared_.health.fail(DiskState::failed, "more is to go than is remembered: it is made empty");
+  return false;
+}
+
+Status DiskWriter::make_empty() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!make_empty_) return {};
+  }
+  const Status moved = folder_->remove("index");
+  if (!moved.ok()) return moved;
+  const Status made = folder_->prepare();
+  if (!made.ok()) return made;
+  log::warning("disk tier: more was to go while it was off than is remembered: it begins empty");
+  const std::lock_guard lock(mutex_);
+  make_empty_ = false;
+  return {};
 }
 
 Status DiskWriter::open_disk(std::string* why) {
@@ -51,6 +69,8 @@ Status DiskWriter::open_disk(std::string* why) {
   if (!prepared.ok()) return prepared;
   const Status probed = folder_->probe();
   if (!probed.ok()) return probed;
+  const Status emptied = make_empty();
+  if (!emptied.ok()) return emptied;
   const Status tidied = tidy_segments();
   if (!tidied.ok()) return tidied;
   const Status opened = open_catalogue(why);

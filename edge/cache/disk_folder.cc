@@ -144,6 +144,27 @@ Status DiskFolder::set_aside(std::string_view name, std::string_view reason) {
   return {};
 }
 
+Status DiskFolder::remove(std::string_view name) {
+  const Status may = allowed();
+  if (!may.ok()) return may;
+  const std::string from = path_ + "/" + std::string(name);
+  const std::string gone = from + ".gone";
+  std::error_code code;
+  fs::remove_all(gone, code);
+  // At once, so that no part of it is found again.
+  if (!code && ::rename(from.c_str(), gone.c_str()) != 0 && errno != ENOENT) {
+    return storage_error(errno, "something in the cache directory cannot be removed");
+  }
+  const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = folder >= 0 && ::fsync(folder) == 0;
+  const int fault = errno;
+  if (folder >= 0) ::close(folder);
+  if (!synced) return storage_error(fault, "sync of the cache directory");
+  if (!code) fs::remove_all(gone, code);
+  if (code) return storage_error(code.value(), "something in the cache directory");
+  return {};
+}
+
 Status DiskFolder::probe() {
   const Status may = allowed();
   if (!may.ok()) return may;

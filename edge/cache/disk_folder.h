@@ -34,6 +34,8 @@ class DiskFolder {
   Status prepare();
   // Moves DIR/name (a relative path) aside, if it is there.
   Status set_aside(std::string_view name, std::string_view reason);
+  // Removes DIR/name with all in it, durably.
+  Status remove(std::string_view name);
   // Writes, syncs, reads back and removes a file.
   Status probe();
 

@@ -9,6 +9,7 @@ namespace bw::edge {
 namespace {
 
 constexpr size_t kMaxSmallOrders = 65'536;
+constexpr size_t kMaxRaises = kMaxSmallOrders / 2;  // they leave room for what must go
 constexpr Duration kMaxRetry = std::chrono::seconds(60);
 
 Error error(Error::Kind kind, std::string_view text) {
@@ -61,8 +62,12 @@ void DiskWriter::enqueue(Order order) {
     std::lock_guard lock(mutex_);
     if (stopping_) {
       refused = error(Error::Kind::cancelled, "disk tier stops");
-    } else if (is_small(order) && small_orders_ >= kMaxSmallOrders) {
+    } else if (order.kind == Order::Kind::raise && small_orders_ >= kMaxRaises) {
       refused = error(Error::Kind::busy, "too many changes wait for the disk");
+    } else if (order.kind == Order::Kind::erase && small_orders_ >= kMaxSmallOrders) {
+      // Nothing that is to go may come back: then all of it goes.
+      make_empty_ = true;
+      refused = error(Error::Kind::busy, "more is to go than is remembered");
     } else {
       if (is_small(order)) ++small_orders_;
       queue_.push_back(std::move(order));
@@ -71,6 +76,10 @@ void DiskWriter::enqueue(Order order) {
   if (refused.ok()) {
     wake_.notify_all();
     return;
+  }
+  // Told after the order is noted, so that a doctor who misses the note meets the failure.
+  if (refused.error().kind == Error::Kind::busy && order.kind == Order::Kind::erase) {
+    shared_.health.fail(DiskState::failed, "more is to go than is remembered: it is made empty");
   }
   if (is_small(order)) shared_.refused.fetch_add(1, std::memory_order_relaxed);
   finish(order, refused);
@@ -101,7 +110,7 @@ void DiskWriter::refuse_queued() {
     std::deque<Order> kept;
     for (Order& order : queue_) {
       // What is to go must not come back with the disk.
-      if (order.kind == Order::Kind::erase && !stopping_) {
+      if (order.kind == Order::Kind::erase && !stopping_ && !make_empty_) {
         kept.push_back(std::move(order));
       } else {
         refused.push_back(std::move(order));

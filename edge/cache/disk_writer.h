@@ -1,9 +1,10 @@
 // The one thread that changes a disk tier: it writes what is queued, and it is the disk's doctor.
 //
 // Threads: the public calls from any; the rest is the writer's. Bounds: `queue_bytes` of bodies and
-// 65,536 other orders wait; beyond, refused. Errors: one of the disk stops writing; what is queued
-// is answered with io, and after first_retry (doubling to 60 s) folder, catalogue and files are
-// opened anew. Lifetime: the destructor writes what is queued.
+// 65,536 other orders wait, half of them raises; beyond, refused. What is to go is never refused:
+// beyond the bound the tier is made empty instead. Errors: one of the disk stops writing; what is
+// queued is answered with io, and after first_retry (doubling to 60 s) folder, catalogue and files
+// are opened anew. Lifetime: the destructor writes what is queued.
 #pragma once
 
 #include <atomic>
@@ -72,6 +73,7 @@ class DiskWriter {
   bool doctor();
   Status open_disk(std::string* why);
   Status open_catalogue(std::string* why);
+  Status make_empty();
   Status tidy_segments();
   void give_back_room();
 
@@ -97,6 +99,7 @@ class DiskWriter {
   std::condition_variable wake_;
   std::deque<Order> queue_;
   size_t small_orders_ = 0;
+  bool make_empty_ = false;  // more was to go than is remembered
   bool tried_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -172,6 +172,50 @@ TEST_CASE(
   for (uint64_t id = 1; id <= 3; ++id) CHECK_FALSE(rig.find(id).ok());
 }
 
+TEST_CASE("disk faults: more erases than are remembered while the disk is off empty the tier") {
+  DiskRig rig;
+  std::atomic<int> fault = 0;
+  rig.options.write_fault = [&] { return fault.load(); };
+  rig.open();
+  for (uint64_t id = 1; id <= 3; ++id) REQUIRE(rig.store(id, "old").ok());
+  fault = EIO;
+  CHECK_FALSE(rig.store(4, "new").ok());
+  while (rig.tier->state() == DiskState::ok) std::this_thread::yield();
+  for (uint64_t id = 100; id < 100 + 70'000; ++id) rig.tier->erase(DiskRig::key(id), 1);
+  rig.tier->erase(DiskRig::key(2), 1);
+  fault = 0;
+  rig.wait_state(DiskState::ok);
+  rig.flush();
+  CHECK_FALSE(rig.find(2).ok());
+  REQUIRE(rig.store(2, "younger", 2).ok());
+  CHECK(rig.find(2).ok());
+  rig.open();
+  CHECK(rig.find(2).ok());
+  CHECK_FALSE(rig.find(1).ok());
+}
+
+TEST_CASE("disk faults: raises leave room for erases, so that many of them empty nothing") {
+  DiskRig rig;
+  std::atomic<int> fault = 0;
+  test::Gate gate;
+  rig.options.write_fault = [&] {
+    gate.pass();
+    return fault.load();
+  };
+  rig.open();
+  for (uint64_t id = 1; id <= 2; ++id) REQUIRE(rig.store(id, "old").ok());
+  gate.shut();
+  rig.tier->erase(DiskRig::key(2), 1);
+  gate.wait_held();
+  for (uint64_t id = 0; id < 70'000; ++id) rig.tier->raise_pos(DiskRig::key(1), 1, id);
+  rig.tier->erase(DiskRig::key(3), 1);
+  gate.open();
+  rig.flush();
+  CHECK(rig.tier->state() == DiskState::ok);
+  CHECK(rig.find(1).ok());
+  CHECK_FALSE(rig.find(2).ok());
+}
+
 TEST_CASE("disk faults: on a really small file system the oldest segment is reused") {
   DiskRig rig;
   if (!rig.dir.mount_small("72m")) {
