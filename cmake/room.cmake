@@ -22,7 +22,7 @@ function(bw_fuzz file)
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE geo core_http core_dns core_text core_net core_base geo_locate
-                        purge_client edge_cache edge_guard)
+                        purge purge_client edge_cache edge_guard)
   set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${topic})
   set(scratch ${CMAKE_CURRENT_BINARY_DIR}/scratch/${topic})
   file(MAKE_DIRECTORY ${scratch})

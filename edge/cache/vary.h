@@ -21,7 +21,8 @@ struct VarySet {
 // Vary of a response; a member that is no field name counts as '*'.
 VarySet parse_vary(const http::FieldList& response);
 
-// "br", "gzip" or "identity": the best that the field accepts and that we let origins see.
+// "br, gzip", "br", "gzip" or "identity": the best that the field accepts and that we let origins
+// see.
 std::string_view normalise_accept_encoding(std::string_view value);
 
 // `request` as it is forwarded (cookies stripped, Accept-Encoding in any form). names empty: the
