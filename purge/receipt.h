@@ -1,4 +1,4 @@
-// Who has a purge, and whether a wait for it is met: `purge.md`, "Who is all", as pure rules.
+// Who has a purge, and whether a wait for it is met; who "all" are, as pure rules.
 //
 // A node that hasn't applied counts as met, named `fenced`, once it must have fenced itself: its
 // site revalidates or fails; `lag_limit` has passed since its last echo; and then `lag_limit` x

@@ -2,8 +2,8 @@
 //
 // Way of a purge: on_request -> parse_purge -> LogWriter (durable) -> LogView -> FanOut -> receipt.
 // Threads: its loop's. Bounds: kMaxWaiters requests wait, beyond them nobody does. Errors:
-// problem+json; nothing of a refused request is applied and no sequence is used. See: config.md
-// "Formats".
+// problem+json; nothing of a refused request is applied and no sequence is used. See:
+// docs/architecture.md "Ways".
 #pragma once
 
 #include <cstdint>

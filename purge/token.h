@@ -22,7 +22,6 @@ enum Scope : uint8_t {
   scope_all = 8,
   scope_read = 16,
   scope_node = 32,
-  scope_every = 63,
 };
 // "purge:url" and so on; 0: no such scope.
 uint8_t parse_scope(std::string_view text);

@@ -4,15 +4,12 @@
 #include <mutex>
 
 namespace bw::edge {
-namespace {
 
 void merge(Marks& to, const Marks& from) {
   to.hard = std::max(to.hard, from.hard);
   to.soft = std::max(to.soft, from.soft);
   to.local = std::max(to.local, from.local);
 }
-
-}  // namespace
 
 bool FineTable::raise(const Key& key, const Marks& marks, Marks& now) {
   Shard& in = shard(key);

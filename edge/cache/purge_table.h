@@ -19,6 +19,9 @@
 
 namespace bw::edge {
 
+// The newer of each.
+void merge(Marks& to, const Marks& from);
+
 // (site, kind, key) -> marks, sharded.
 class FineTable {
  public:

@@ -21,12 +21,6 @@ bool is_prefix(PurgeKind kind) {
   return kind == PurgeKind::prefix || kind == PurgeKind::byte_prefix;
 }
 
-void merge(Marks& to, const Marks& from) {
-  to.hard = std::max(to.hard, from.hard);
-  to.soft = std::max(to.soft, from.soft);
-  to.local = std::max(to.local, from.local);
-}
-
 }  // namespace
 
 // Marks of a whole site, or of all: read without locks.

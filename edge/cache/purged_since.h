@@ -4,7 +4,7 @@
 // follower -> apply() -> journal -> receipt. Threads: apply, forget and load by one writer at a
 // time (locked inside); all else from any thread. Bounds: `budget` bytes of fine entries; beyond,
 // old ones are forgotten, which raises their site's entry first: over-purging, never silence.
-// See: purge.md "On a node", "Ordering across tiers".
+// See: docs/architecture.md "Ways"; edge/proxy/fill.h for what fills do with it.
 #pragma once
 
 #include <array>

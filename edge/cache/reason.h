@@ -1,6 +1,6 @@
 // The closed list of reasons: why a request missed, was answered stale, or why nothing was stored.
 //
-// One enum for log, metric label, Cache-Status detail and explain; texts as in config.md.
+// One enum for log, metric label, Cache-Status detail and explain; a text never changes.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 //
 // Pure. A peer that isn't trusted is the client, whatever it claims. An entry that isn't an address
 // ends the walk: the last one believed is answered. A UNIX peer counts as 127.0.0.1.
-// See: RFC 7239; limits.md.
+// See: RFC 7239.
 #pragma once
 
 #include <optional>

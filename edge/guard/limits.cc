@@ -58,7 +58,7 @@ std::optional<std::string> part_text(const LimitKeyPart& part, const http::Reque
                                      const ClientFacts& client) {
   switch (part.kind) {
     case LimitKeyPart::Kind::client: {
-      // IPv6 clients are their /64 (limits.md).
+      // IPv6 clients are their /64: one host has all of it.
       const size_t size = client.ip.v6 ? 8 : 4;
       std::string text(client.ip.v6 ? "6" : "4");
       text.append(reinterpret_cast<const char*>(client.ip.bytes.data()), size);

@@ -4,7 +4,7 @@
 // entry, so evicting idle keys changes no decision; evicting one still in the future is the only
 // inexact event, and counted. Threads: a LimitTable is shared by all workers; one spin lock of 1024
 // is held for some tens of nanoseconds. Bounds: the table's bytes, given once. Only a monotonic
-// clock counts. See: limits.md, draft-ietf-httpapi-ratelimit-headers.
+// clock counts. See: draft-ietf-httpapi-ratelimit-headers.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,7 @@
 // Records of the log as this node's own purges: its sites' rules make the keys.
 //
 // Pure. A record of a kind this build doesn't know purges its site softly; one site may key in
-// several ways (rules), and then a URL is purged in each. See: purge.md "Log".
+// several ways (rules), and then a URL is purged in each. See: record.h.
 #pragma once
 
 #include <vector>

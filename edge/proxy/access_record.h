@@ -1,7 +1,7 @@
 // What is kept of one exchange: filled along the way, written once by Exchange::finish.
 //
 // Lifetime: views live during AccessSink::write. Threads: the exchange's loop.
-// See: product.md "Access record" for the names; node/access_log.h for where it goes.
+// See: node/access_log.h for where it goes.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // The request as it leaves for an upstream: what a client sent, less what isn't its business.
 //
 // Pure. Hop-by-hop and Breakwater-* go; Via, CDN-Loop and the client's address are ours to say. On
-// a fetch whose answer may be stored nothing steers the origin that isn't in the key (limits.md,
-// "Cache"): the families X-Forwarded-*, X-Original-*, X-Rewrite-*, X-Host*, X-HTTP-Method* and
+// a fetch whose answer may be stored nothing steers the origin that isn't in the key: the
+// families X-Forwarded-*, X-Original-*, X-Rewrite-*, X-Host*, X-HTTP-Method* and
 // Forwarded are replaced by our own or dropped unless the site keys them.
 #pragma once
 

@@ -5,7 +5,7 @@
 // snapshot that names it and by the tickets taken from it. Bounds: `concurrency` fetches in flight
 // (the origin budget); beyond it try_admit refuses and the caller queues or answers 503. Retries
 // take from a budget that fetches refill.
-// See: balance.h for the choice; engine.md "Upstreams".
+// See: balance.h for the choice.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// The NDJSON form of records and digests (config.md, "Log").
+// The NDJSON form of records and digests: {"e","s","c":"hex32",...} and {"digest":{...}}.
 #include "core/text/json.h"
 #include "purge/client/record.h"
 

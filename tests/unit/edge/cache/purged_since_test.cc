@@ -331,7 +331,7 @@ TEST_CASE("purged_since: what was forgotten is forgotten on disk, but a younger 
   CHECK_FALSE((*journal)->find("k")->has_value());
 }
 
-TEST_CASE("purged_since: fills are joined, overtaken and left as purge.md says") {
+TEST_CASE("purged_since: fills are joined, overtaken and left in time") {
   const FillStart fill = fill_start({10, 12, 3}, 0);
   CHECK(fill.start == 10);
   CHECK(fill.need == 12);
