@@ -108,10 +108,12 @@ void declare_purged(CLI::App& app, Given& given) {
 
 void declare_lab(CLI::App& app, Given& given) {
   CLI::App* sub = operators(app, "lab", "a whole CDN on this machine, with a short story");
-  sub->add_flag("--check", given.lab.check, "assert every step of the story, then end");
+  CLI::Option* check =
+      sub->add_flag("--check", given.lab.check, "assert every step of the story, then end");
   sub->add_flag("--keep", given.lab.keep, "leave the folder with its files and logs");
   one(sub, "--replay", given.lab.replay, "send a recorded trace through edge and shield, then end",
-      "FILE");
+      "FILE")
+      ->excludes(check);
   one(sub, "--max-object", given.max_object, "of a replay: larger objects are skipped", "SIZE")
       ->check(CLI::Validator(
           [](const std::string& text) {
@@ -139,7 +141,8 @@ void declare_origin(CLI::App& app, Given& given) {
   CLI::App* sub = program(app, "origin", "a small real API to put behind an edge");
   origin::OriginOptions& to = given.origin;
   one(sub, "--config", to.config, "its settings; flags go over it", "FILE");
-  many(sub, "--listen", to.listen, "where it answers, as 127.0.0.1:9000; port 0: any", "ADDR");
+  many(sub, "--listen", to.listen, "where it answers, as 127.0.0.1:9000; https://ADDR for TLS",
+       "ADDR");
   one(sub, "--admin", to.admin, "the admin API", "ADDR");
   one(sub, "--store", to.store, "folder of its database", "DIR");
   one(sub, "--static", to.static_files, "folder served below /static/", "DIR");
@@ -272,7 +275,6 @@ void declare_geodb(CLI::App& app, Given& given) {
 
 CommandLine parse_command_line(const std::vector<std::string>& words) {
   CLI::App app(kAbout, "breakwater");
-  app.footer(kFooter);
   app.set_version_flag("--version", "breakwater " BW_VERSION);
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
@@ -288,6 +290,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
   declare_status(app, given);
   declare_token(app, given);
   declare_geodb(app, given);
+  app.footer(kFooter);  // last: commands inherit what is there when they are made
 
   CommandLine line;
   if (!words.empty() && !words[0].starts_with('-')) {

@@ -2,26 +2,18 @@
 
 #include <signal.h>
 
-#include <cstdio>
 #include <thread>
 #include <utility>
 
 #include "core/base/log.h"
 #include "core/net/privileges.h"
+#include "core/text/json.h"
 
 namespace bw::geo {
 namespace {
 
 constexpr Duration kDatabaseInterval = std::chrono::seconds(2);
 constexpr size_t kExecutorQueue = 64;
-
-void tell_ready(const net::Address& address, std::string_view kind) {
-  std::printf("listening on %s (%.*s)\n", address.text().c_str(), static_cast<int>(kind.size()),
-              kind.data());
-  std::fflush(stdout);
-}
-
-log::Level level_of(LogSettings::Level level) { return static_cast<log::Level>(level); }
 
 }  // namespace
 
@@ -83,11 +75,16 @@ bool Geodns::listen(std::string* why) {
     }
   }
   if (settings.admin) {
-    admin_ = std::make_unique<Admin>(loop_, *this, registry_, loaded_->admin_token);
-    if (!admin_->listen(*net::Address::parse(settings.admin->listen), why)) return false;
+    Result<std::unique_ptr<http::AdminListener>> admin = http::AdminListener::open(
+        loop_, *net::Address::parse(settings.admin->listen), *this, loaded_->admin_token,
+        {http::reload_route(
+            [this](UniqueFunction<void(std::string)> done) { reload(std::move(done)); })},
+        why);
+    if (!admin) return false;
+    admin_ = std::move(*admin);
   }
-  for (const net::Address& address : taken) tell_ready(address, "dns");
-  if (admin_ != nullptr) tell_ready(admin_->address(), "admin");
+  for (const net::Address& address : taken) net::tell_listening(address, "dns");
+  if (admin_ != nullptr) admin_->tell_ready();
   return true;
 }
 
@@ -132,7 +129,7 @@ bool Geodns::watch(std::string* why) {
 void Geodns::run() { loop_.run(); }
 
 void Geodns::signalled(int signal) {
-  if (signal == SIGHUP) return reload();
+  if (signal == SIGHUP) return reload([](const std::string&) {});
   log::info("stopping");
   (void)net::sd_notify("STOPPING=1");
   loop_.stop();
@@ -154,10 +151,11 @@ void Geodns::health_changed() {
   if (state_ != nullptr) state_->save(board_->encode());
 }
 
-void Geodns::reload() {
-  if (loading_) return;
+void Geodns::reload(UniqueFunction<void(std::string)> done) {
+  if (loading_) return done("a reload is under way");
   loading_ = true;
-  const Status queued = executor_.submit([this, options = options_, secret = secret_] {
+  const auto held = std::make_shared<UniqueFunction<void(std::string)>>(std::move(done));
+  const Status queued = executor_.submit([this, options = options_, secret = secret_, held] {
     Diagnostics diagnostics;
     std::string why;
     auto loaded = load_world(options, secret, diagnostics, &why);
@@ -167,7 +165,7 @@ void Geodns::reload() {
     } else if (loaded == nullptr) {
       log::error(why);
     }
-    loop_.post([this, loaded = std::move(loaded), why] {
+    loop_.post([this, loaded = std::move(loaded), why, held] {
       loading_ = false;
       config_error_ = loaded == nullptr ? why : std::string();
       if (loaded == nullptr) {
@@ -176,9 +174,12 @@ void Geodns::reload() {
       } else {
         take(loaded, true);
       }
+      (*held)(config_error_);
     });
   });
-  if (!queued) loading_ = false;
+  if (queued) return;
+  loading_ = false;
+  (*held)("too much waits for the disk");
 }
 
 // The database is looked at on the executor: it may lie on a slow disk.
@@ -212,7 +213,7 @@ void Geodns::take(std::shared_ptr<const Loaded> loaded, bool new_settings) {
   loaded_at_ = loop_.wall();
   ++generation_;
   if (new_settings) {
-    log::set_level(level_of(loaded_->settings->log.level));
+    log::set_level(loaded_->settings->log.level);
     if (admin_ != nullptr) admin_->set_token(loaded_->admin_token);
     board_ = std::make_unique<HealthBoard>(loaded_->world->pops, board_.get());
     loop_.retire(std::move(prober_));
@@ -233,23 +234,22 @@ void Geodns::take(std::shared_ptr<const Loaded> loaded, bool new_settings) {
   log::info(new_settings ? "reloaded" : "database reloaded");
 }
 
-std::vector<std::string> Geodns::degraded() const {
-  std::vector<std::string> reasons;
+http::Readiness Geodns::readiness() const {
+  http::Readiness readiness;
+  std::vector<std::string>& reasons = readiness.degraded;
   if (!config_error_.empty()) reasons.emplace_back("config");
   if (!database_error_.empty()) reasons.emplace_back("database");
   if (watch_ != nullptr && !watch_->following()) reasons.emplace_back("registry");
-  return reasons;
+  return readiness;
 }
 
-text::Json Geodns::status() const {
+std::string Geodns::status_body() const {
   text::Json out = text::Json::object();
   out.set("name", loaded_->settings->node.name);
   out.set("role", "geodns");
   out.set("version", BW_VERSION);
   out.set("uptime_s", (loop_.now() - started_).count() / 1'000'000'000);
-  text::Json reasons = text::Json::array();
-  for (const std::string& one : degraded()) reasons.push(one);
-  out.set("degraded", std::move(reasons));
+  out.set("degraded", text::Json::strings(readiness().degraded));
   text::Json config = text::Json::object();
   config.set("generation", generation_).set("loaded_at", loaded_at_.seconds());
   config.set("error", config_error_.empty() ? text::Json() : text::Json(config_error_));
@@ -284,7 +284,7 @@ text::Json Geodns::status() const {
   }
   out.set("maps", std::move(maps));
   out.set("zones", world.zones.size());
-  return out;
+  return out.dump();
 }
 
 }  // namespace bw::geo

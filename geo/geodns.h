@@ -11,9 +11,9 @@
 #include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/base/metrics.h"
+#include "core/http/admin_listener.h"
 #include "core/net/loop.h"
 #include "core/net/signals.h"
-#include "geo/admin.h"
 #include "geo/health.h"
 #include "geo/loading.h"
 #include "geo/metrics.h"
@@ -25,7 +25,7 @@
 
 namespace bw::geo {
 
-class Geodns final : public AdminSource {
+class Geodns final : public http::AdminSource {
  public:
   Geodns(const GeodnsOptions& options, std::shared_ptr<const Loaded> loaded,
          const dns::CookieSecret& secret, Clock& clock, Random& random);
@@ -36,11 +36,12 @@ class Geodns final : public AdminSource {
   // Until SIGTERM or SIGINT.
   void run();
 
-  std::vector<std::string> degraded() const override;
-  text::Json status() const override;
-  void reload() override;
-
  private:
+  http::Readiness readiness() const override;
+  std::string status_body() const override;
+  const metrics::Registry& metrics() const override { return registry_; }
+  // `done` gets "" or what is wrong.
+  void reload(UniqueFunction<void(std::string)> done);
   bool listen(std::string* why);
   bool watch(std::string* why);
   void signalled(int signal);
@@ -59,7 +60,7 @@ class Geodns final : public AdminSource {
   DnsMetrics metrics_;
   RateTable rates_;
   std::unique_ptr<HealthBoard> board_;
-  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<http::AdminListener> admin_;
   std::unique_ptr<StateFile> state_;
   std::unique_ptr<Prober> prober_;
   std::unique_ptr<RegistryWatch> watch_;

@@ -1,7 +1,5 @@
 #include "geo/loading.h"
 
-#include <sys/stat.h>
-
 #include <utility>
 
 #include "core/base/token_file.h"
@@ -19,25 +17,7 @@ Result<std::shared_ptr<const Locator>> open_database(const GeodnsSettings& setti
   return Locator::open(options, why);
 }
 
-void warn_of_secret(const std::string& path, std::string_view key, Diagnostics& diagnostics) {
-  struct stat status {};
-  if (path.empty()) return;
-  if (::stat(path.c_str(), &status) != 0) {
-    diagnostics.warning(std::string(key) + ": " + path + " isn't there");
-  } else if ((status.st_mode & S_IROTH) != 0) {
-    diagnostics.warning(std::string(key) + ": " + path + " can be read by others");
-  }
-}
-
 }  // namespace
-
-FileMark mark_of(const std::string& file) {
-  struct stat status {};
-  if (::stat(file.c_str(), &status) != 0) return {};
-  return {.changed_ns = status.st_mtim.tv_sec * int64_t{1'000'000'000} + status.st_mtim.tv_nsec,
-          .size = static_cast<uint64_t>(status.st_size),
-          .inode = status.st_ino};
-}
 
 std::shared_ptr<const Loaded> load_world(const GeodnsOptions& options,
                                          const dns::CookieSecret& secret, Diagnostics& diagnostics,
@@ -53,14 +33,9 @@ std::shared_ptr<const Loaded> load_world(const GeodnsOptions& options,
     if (!read) return nullptr;
     secrets = std::move(*read);
   }
-  if (settings->admin && !settings->admin->token_file.empty()) {
-    std::optional<std::string> token = read_token_file(settings->admin->token_file, why);
-    if (!token) {
-      *why = "admin.token_file: " + *why;
-      return nullptr;
-    }
-    loaded->admin_token = std::move(*token);
-  }
+  std::optional<std::string> token = net::read_admin_token(settings->admin, why);
+  if (!token) return nullptr;
+  loaded->admin_token = std::move(*token);
   const auto locator = open_database(*settings, why);
   if (!locator) return nullptr;
   loaded->world = compile_world(*settings, *locator, std::move(secrets), diagnostics);
@@ -90,10 +65,11 @@ Diagnostics check_geodns_file(const std::string& path) {
   if (!locator) diagnostics.warning("geo.country: " + why);
   (void)compile_world(settings, locator.ok() ? *locator : nullptr, {dns::CookieSecret{}},
                       diagnostics);
-  warn_of_secret(settings.cookies.secret, "cookies.secret", diagnostics);
-  if (settings.admin) warn_of_secret(settings.admin->token_file, "admin.token_file", diagnostics);
+  check_secret_file(settings.cookies.secret, "cookies.secret", diagnostics);
+  if (settings.admin)
+    check_secret_file(settings.admin->token_file, "admin.token_file", diagnostics);
   if (settings.control) {
-    warn_of_secret(settings.control->token_file, "control.token_file", diagnostics);
+    check_secret_file(settings.control->token_file, "control.token_file", diagnostics);
   }
   if (!settings.cookies.secret.empty() && !read_cookie_secrets(settings.cookies.secret, &why)) {
     diagnostics.warning("cookies.secret: " + why);

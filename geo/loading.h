@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/clock.h"
+#include "core/base/file_mark.h"
 #include "geo/program.h"
 #include "geo/settings.h"
 #include "geo/world.h"
@@ -19,15 +20,6 @@ struct Loaded {
   std::shared_ptr<const World> world;
   std::string admin_token;
 };
-
-// What a database file looked like when it was opened.
-struct FileMark {
-  int64_t changed_ns = 0;
-  uint64_t size = 0;
-  uint64_t inode = 0;
-  friend bool operator==(const FileMark&, const FileMark&) = default;
-};
-FileMark mark_of(const std::string& file);
 
 // Null on failure: errors in `diagnostics` or, when those are none, a line in `why`. `secret`:
 // signs cookies where no file is named.

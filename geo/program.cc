@@ -27,7 +27,7 @@ int run(const GeodnsOptions& options) {
     std::fprintf(stderr, "breakwater: %s\n", why.c_str());
     return 1;
   }
-  log::set_level(static_cast<log::Level>(loaded->settings->log.level));
+  log::set_level(loaded->settings->log.level);
   Geodns program(options, loaded, secret, clock, random);
   if (!program.start(&why)) {
     std::fprintf(stderr, "breakwater: %s\n", why.c_str());

@@ -1,10 +1,8 @@
 #include "geo/settings.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "core/dns/name.h"
@@ -27,12 +25,6 @@ std::string label_rule(const std::string& text) {
   };
   return when(!text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), good),
               "1 to 64 letters, digits, '.', '_' or '-'");
-}
-
-std::string address_rule(const std::string& text) {
-  const Result<net::Address> address = net::Address::parse(text);
-  return when(address.ok() && address->family() != net::Address::Family::none,
-              "IP:PORT, [IPv6]:PORT, unix:PATH or fd:NAME");
 }
 
 std::string dns_address_rule(const std::string& text) {
@@ -117,7 +109,7 @@ std::optional<ProbeUrl> parse_probe_url(std::string_view text) {
 }
 
 void ProcessSettings::declare(SettingGroup& g) {
-  g.text("name", &name, "the node's name; default: from the host name").rule(label_rule);
+  g.text("name", &name, "the node's name; default: from the host name").rule(net::node_name_rule);
   g.integer("workers", &workers, "threads that answer; 0: one per core").between("0", "1024");
   g.text("user", &user, "dropped to after binding, when started as root");
   g.text("group", &group, "the group to drop to; default: the user's");
@@ -127,12 +119,6 @@ void DnsListenSettings::declare(SettingGroup& g) {
   g.text("address", &address, "IP:PORT, [IPv6]:PORT or fd:NAME, UDP and TCP; port 0: any")
       .need()
       .rule(dns_address_rule);
-}
-
-void AdminSettings::declare(SettingGroup& g) {
-  g.text("listen", &listen, "where the admin API listens").need().rule(address_rule);
-  g.path("token_file", &token_file,
-         "needed for all but /healthz and /readyz; without: loopback may read");
 }
 
 void DatabaseSettings::declare(SettingGroup& g) {
@@ -220,10 +206,6 @@ void ZoneSettings::declare(SettingGroup& g) {
   g.tables("record", &records, "records that are the same for everybody");
 }
 
-void LogSettings::declare(SettingGroup& g) {
-  g.word("level", &level, {"debug", "info", "warning", "error"}, "of the process log on stderr");
-}
-
 void GeodnsSettings::declare(SettingGroup& g) {
   g.table("node", &node, "this process");
   g.tables("listen", &listen, "where DNS is answered, UDP and TCP");
@@ -257,8 +239,7 @@ bool load_geodns_settings(const GeodnsOptions& options, GeodnsSettings& settings
                           Diagnostics& diagnostics) {
   Tree overrides;
   if (!options.listen.empty()) {
-    Tree& list = overrides.at("listen");
-    list.kind = Tree::Kind::array;
+    Tree& list = overrides.at("listen") = Tree::array({});
     for (const std::string& address : options.listen) {
       Tree one;
       one.at("address") = Tree::string(address);
@@ -271,10 +252,7 @@ bool load_geodns_settings(const GeodnsOptions& options, GeodnsSettings& settings
     settings.file_time = static_cast<uint32_t>(status.st_mtim.tv_sec);
   }
   const bool good = text::load_settings(options.config_file, overrides, settings, diagnostics);
-  std::array<char, 256> host{};
-  if (settings.node.name.empty() && ::gethostname(host.data(), host.size() - 1) == 0) {
-    settings.node.name = host.data();
-  }
+  if (settings.node.name.empty()) settings.node.name = net::default_node_name();
   return good;
 }
 

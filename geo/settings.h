@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/settings.h"
+#include "core/net/program_settings.h"
 
 namespace bw::geo {
 
@@ -32,12 +33,6 @@ struct ProcessSettings {
 
 struct DnsListenSettings {
   std::string address;
-  void declare(SettingGroup& g);
-};
-
-struct AdminSettings {
-  std::string listen;
-  std::string token_file;
   void declare(SettingGroup& g);
 };
 
@@ -125,16 +120,10 @@ struct ZoneSettings {
   void declare(SettingGroup& g);
 };
 
-struct LogSettings {
-  enum class Level : uint8_t { debug, info, warning, error };
-  Level level = Level::info;
-  void declare(SettingGroup& g);
-};
-
 struct GeodnsSettings {
   ProcessSettings node;
   std::vector<DnsListenSettings> listen;
-  std::optional<AdminSettings> admin;
+  std::optional<net::AdminSettings> admin;
   std::optional<DatabaseSettings> geo;
   std::optional<ControlSettings> control;
   std::optional<StateSettings> state;
@@ -144,7 +133,7 @@ struct GeodnsSettings {
   std::vector<PopSettings> pops;
   std::vector<MapSettings> maps;
   std::vector<ZoneSettings> zones;
-  LogSettings log;
+  net::LogSettings log;
   // When the file was last changed, seconds since 1970: the serial of zones without one.
   uint32_t file_time = 0;
   void declare(SettingGroup& g);

@@ -36,17 +36,23 @@ std::unique_ptr<http::StreamHandler> Api::on_request(http::ServerStream& stream)
       if (query.starts_with("rate=")) rate = parse_size(query.substr(5)).value_or(0);
       return make_upload_stream(stream, rate, options_.delay, metrics_);
     }
-    if (!reads) return make_refusal(stream, 405, "method", "", options_.delay);
+    if (!reads) {
+      return make_refusal(stream, EndpointResponse::wrong_method("GET, HEAD, POST, PUT"),
+                          options_.delay);
+    }
     std::string why;
     std::optional<Synthetic> synthetic = parse_synthetic(head, &why);
-    if (!synthetic) return make_refusal(stream, 400, "query", why, options_.delay);
+    if (!synthetic)
+      return make_refusal(stream, EndpointResponse::problem(400, "query", why), options_.delay);
     return make_synthetic_stream(stream, std::move(*synthetic), options_.delay);
   }
   if (path.starts_with("/static/") && !options_.static_files.empty()) {
     metrics_.requests.with({"static"}).add();
-    if (!reads) return make_refusal(stream, 405, "method", "", options_.delay);
+    if (!reads)
+      return make_refusal(stream, EndpointResponse::wrong_method("GET, HEAD"), options_.delay);
     std::optional<std::string> file = parse_file_path(path.substr(8));
-    if (!file) return make_refusal(stream, 404, "not-found", "", options_.delay);
+    if (!file)
+      return make_refusal(stream, EndpointResponse::problem(404, "not-found", ""), options_.delay);
     return make_file_stream(stream, executor_, options_.static_files, std::move(*file),
                             options_.delay);
   }

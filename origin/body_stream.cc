@@ -152,12 +152,10 @@ class UploadStream final : public ObjectStream {
 
 }  // namespace
 
-std::unique_ptr<http::StreamHandler> make_refusal(http::ServerStream& stream, int status,
-                                                  std::string_view name, std::string_view detail,
-                                                  Duration delay) {
-  http::EndpointResponse response = http::EndpointResponse::problem(status, name, detail);
-  response.fields.add(http::FieldId::cache_control, "no-store");
-  return std::make_unique<Refusal>(stream, std::move(response), delay);
+std::unique_ptr<http::StreamHandler> make_refusal(http::ServerStream& stream,
+                                                  http::EndpointResponse problem, Duration delay) {
+  problem.fields.add(http::FieldId::cache_control, "no-store");
+  return std::make_unique<Refusal>(stream, std::move(problem), delay);
 }
 
 std::unique_ptr<http::StreamHandler> make_synthetic_stream(http::ServerStream& stream,

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/base/executor.h"
+#include "core/http/endpoint.h"
 #include "core/http/server_stream.h"
 #include "origin/metrics.h"
 #include "origin/synthetic.h"
@@ -17,9 +18,8 @@
 namespace bw::origin {
 
 // Answers a problem and lets the rest of the request pass.
-std::unique_ptr<http::StreamHandler> make_refusal(http::ServerStream& stream, int status,
-                                                  std::string_view name, std::string_view detail,
-                                                  Duration delay);
+std::unique_ptr<http::StreamHandler> make_refusal(http::ServerStream& stream,
+                                                  http::EndpointResponse problem, Duration delay);
 // GET and HEAD of /synthetic/. `delay` comes on top of the request's own.
 std::unique_ptr<http::StreamHandler> make_synthetic_stream(http::ServerStream& stream,
                                                            Synthetic synthetic, Duration delay);

@@ -50,8 +50,8 @@ EndpointResponse storage_problem(const Error& error) {
 }
 
 EndpointResponse method_problem(std::string_view allowed) {
-  EndpointResponse response = problem(405, "method", "");
-  response.fields.add(FieldId::allow, allowed);
+  EndpointResponse response = EndpointResponse::wrong_method(allowed);
+  response.fields.add(FieldId::cache_control, "no-store");
   return response;
 }
 

@@ -1,7 +1,8 @@
 // The reference origin API as a program: `breakwater origin`.
 //
-// Prints `listening on ADDR (http)` and `(admin)` on stdout when ready. Answers an exit code: 0
-// clean (SIGTERM, SIGINT), 1 failure with one line on stderr, 2 bad configuration.
+// Prints `listening on ADDR (http|https)` and `(admin)` on stdout when ready. Answers an exit code:
+// 0 clean (SIGTERM, SIGINT), 1 failure with one line on stderr, 2 bad configuration. SIGHUP reads
+// certificates and the admin token again; all else of the settings needs a restart.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace bw::origin {
 // Flags as given, over the keys of the same names under [origin]; empty: not given.
 struct OriginOptions {
   std::string config;               // file; empty: flags only
-  std::vector<std::string> listen;  // ADDR, repeatable
+  std::vector<std::string> listen;  // ADDR or https://ADDR; over the file's
   std::string admin;
   std::string store;                // folder of the database
   std::string static_files;         // --static DIR

@@ -1,7 +1,9 @@
 #include "origin/settings.h"
 
 #include <optional>
+#include <utility>
 
+#include "core/base/token_file.h"
 #include "core/net/address.h"
 #include "core/text/toml.h"
 #include "purge/client/service_link.h"
@@ -9,10 +11,10 @@
 namespace bw::origin {
 namespace {
 
-constexpr std::string_view kAddressForms = "IP:PORT, [IPv6]:PORT, unix:PATH or fd:NAME";
-
-std::string address_rule(const std::string& text) {
-  return net::Address::parse(text).ok() ? std::string() : std::string(kAddressForms);
+std::string listen_rule(const std::string& text) {
+  const Tree one = net::listen_flags({text}).items[0];
+  const std::string allowed = net::address_rule(one.find("address")->text);
+  return allowed.empty() ? "" : allowed + ", https:// before it for TLS";
 }
 
 std::string control_rule(const std::string& text) {
@@ -25,36 +27,37 @@ void put(Tree& table, std::string_view key, const std::string& value) {
 
 Tree flags_tree(const OriginOptions& options) {
   Tree tree;
-  Tree& table = tree.at("origin");
+  Tree table;
+  // Over both of the places a file may say it.
   if (!options.listen.empty()) {
-    Tree& list = table.at("listen");
-    list.kind = Tree::Kind::array;
-    for (const std::string& text : options.listen) list.items.push_back(Tree::string(text));
+    tree.at("listen") = net::listen_flags(options.listen);
+    table.at("listen") = Tree::array({});
   }
-  put(table, "admin", options.admin);
+  if (!options.admin.empty()) {
+    tree.at("admin").at("listen") = Tree::string(options.admin);
+    table.at("admin") = Tree::string("");
+  }
   put(table, "store", options.store);
   put(table, "static", options.static_files);
   put(table, "data", options.data);
-  if (options.products) {
-    Tree& products = table.at("products");
-    products.kind = Tree::Kind::integer;
-    products.integer = *options.products;
-  }
+  if (options.products) table.at("products") = Tree::integer_of(*options.products);
   put(table, "site", options.site);
   put(table, "control", options.control);
   put(table, "token_file", options.token_file);
   put(table, "ca", options.ca);
   put(table, "delay", options.delay);
+  tree.at("origin") = std::move(table);
   return tree;
 }
 
 }  // namespace
 
 void ApiSettings::declare(SettingGroup& g) {
-  g.list_or_text("listen", &listen, "where the API listens; without: 127.0.0.1:9000")
-      .rule(address_rule);
-  g.text("admin", &admin, "where /healthz, /readyz, /metrics and /v1/status are; empty: nowhere")
-      .rule([](const std::string& text) { return text.empty() ? "" : address_rule(text); });
+  g.list_or_text("listen", &listen,
+                 "a short [[listen]]: ADDR or https://ADDR; with neither: 127.0.0.1:9000")
+      .rule(listen_rule);
+  g.text("admin", &admin, "a short [admin]: the address, without a token")
+      .rule([](const std::string& text) { return text.empty() ? "" : net::address_rule(text); });
   g.path("store", &store, "folder of the database");
   g.path("static", &static_files, "folder served below /static/; empty: none");
   g.path("data", &data, "products, one JSON object a line, for those the store lacks");
@@ -79,29 +82,37 @@ void ApiSettings::declare(SettingGroup& g) {
   });
 }
 
-void LogSettings::declare(SettingGroup& g) {
-  g.word("level", &level, {"debug", "info", "warning", "error"}, "least level shown on stderr");
-}
-
 void OriginSettings::declare(SettingGroup& g) {
+  // First, so that its listeners are among those that are checked.
   g.table("origin", &origin, "the API");
-  g.table("log", &log, "what is told");
+  net::ApiProcessSettings::declare(g);
+  g.then([this] {
+    for (const Tree& one : net::listen_flags(origin.listen).items) {
+      listen.push_back({one.find("address")->text, one.find("tls") != nullptr});
+    }
+    if (listen.empty()) listen.push_back({"127.0.0.1:9000", false});
+    if (!origin.admin.empty() && !admin) admin = net::AdminSettings{origin.admin, ""};
+  });
+  g.check([this](const SettingGroup::Fault& fault) {
+    if (!origin.admin.empty() && admin->listen != origin.admin) {
+      fault("origin.admin", origin.admin, "one of origin.admin and [admin]");
+    }
+  });
 }
 
 bool load_settings(const OriginOptions& options, OriginSettings& settings,
                    Diagnostics& diagnostics) {
-  if (!text::load_settings(options.config, flags_tree(options), settings, diagnostics)) {
-    return false;
-  }
-  if (settings.origin.listen.empty()) settings.origin.listen = {"127.0.0.1:9000"};
-  return true;
+  return text::load_settings(options.config, flags_tree(options), settings, diagnostics);
 }
 
 bool check_settings(const std::string& file, Diagnostics& diagnostics) {
   OriginOptions options;
   options.config = file;
   OriginSettings settings;
-  return load_settings(options, settings, diagnostics);
+  if (!load_settings(options, settings, diagnostics)) return false;
+  net::check_secret_files(settings.certificates, settings.tls, settings.admin, diagnostics);
+  check_secret_file(settings.origin.token_file, "origin.token_file", diagnostics);
+  return true;
 }
 
 std::string settings_document() {

@@ -1,4 +1,5 @@
-// Settings of the origin: the keys of [origin] and [log], from a file, from flags, or both.
+// Settings of the origin: those of every program and the keys of [origin], from a file, from flags,
+// or both.
 //
 // Plain values with their defaults. Errors: all at once, in Diagnostics. See: docs/settings.md,
 // which is printed from here.
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "core/base/settings.h"
+#include "core/net/program_settings.h"
 #include "origin/program.h"
 
 namespace bw::origin {
@@ -29,15 +31,8 @@ struct ApiSettings {
   void declare(SettingGroup& g);
 };
 
-struct LogSettings {
-  enum class Level : uint8_t { debug, info, warning, error };
-  Level level = Level::info;
-  void declare(SettingGroup& g);
-};
-
-struct OriginSettings {
-  ApiSettings origin;
-  LogSettings log;
+struct OriginSettings : net::ApiProcessSettings {
+  ApiSettings origin;  // its listeners and admin have joined the tables of these names
   void declare(SettingGroup& g);
 };
 

@@ -1,18 +1,11 @@
 #include "purge/program.h"
 
-#include <signal.h>
-
-#include <algorithm>
 #include <cstdio>
-#include <sstream>
 
 #include "core/base/log.h"
 #include "core/base/token_file.h"
-#include "core/http/server.h"
-#include "core/net/listener.h"
-#include "core/net/privileges.h"
-#include "core/net/signals.h"
-#include "core/net/tls.h"
+#include "core/http/api_process.h"
+#include "core/text/json.h"
 #include "purge/service.h"
 #include "purge/settings.h"
 #include "purge/state.h"
@@ -21,7 +14,6 @@ namespace bw::purge {
 namespace {
 
 constexpr Duration kTokensAgain = std::chrono::seconds(2);
-constexpr Duration kDrainLook = std::chrono::milliseconds(20);
 constexpr size_t kMaxBody = 256 * 1024;  // of beats; purges have their own bound
 
 // Reads what tokens' files hold now. `why`: the first that can't be read.
@@ -51,7 +43,7 @@ std::vector<Token> read_tokens(const PurgedSettings& settings, std::string* why)
   return tokens;
 }
 
-class Program {
+class Program final : public http::AdminSource {
  public:
   explicit Program(PurgedSettings settings)
       : settings_(std::move(settings)),
@@ -59,18 +51,23 @@ class Program {
         executor_("purged", 1, 1000),
         metrics_(registry_),
         nodes_({settings_.registry.heartbeat, settings_.registry.quarantine_after,
-                settings_.registry.forget_after}) {}
+                settings_.registry.forget_after}),
+        process_(loop_, settings_,
+                 {.draining = [this] { service_->drain(); }, .reload = [this] { read_again(); }}),
+        tokens_again_(loop_, [this] {
+          read_again();
+          tokens_again_.arm(kTokensAgain);
+        }) {}
 
   bool start(std::string* why);
   void run();
 
  private:
   bool open_log(std::string* why);
-  bool listen(const std::string& address, std::shared_ptr<net::TlsContext> tls, const char* kind,
-              http::Service& service, std::string* why);
-  bool open_admin(std::string* why);
-  void admin(const http::EndpointRequest& request, http::Reply reply);
-  void stop();
+  void read_again();
+  http::Readiness readiness() const override;
+  std::string status_body() const override;
+  const metrics::Registry& metrics() const override { return registry_; }
 
   const PurgedSettings settings_;
   SystemClock clock_;
@@ -85,16 +82,8 @@ class Program {
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<http::EndpointService> api_;
-  std::unique_ptr<http::EndpointService> admin_api_;
-  std::string admin_token_;
-  std::vector<std::unique_ptr<http::Server>> servers_;
-  std::vector<std::unique_ptr<net::Listener>> listeners_;
-  std::vector<std::string> ready_;
-  std::unique_ptr<net::Signals> signals_;
-  std::unique_ptr<net::Timer> tokens_again_;
-  std::unique_ptr<net::Timer> drain_;
-  MonoTime drain_until_;
-  bool stopping_ = false;
+  http::ApiProcess process_;
+  net::Timer tokens_again_;
 };
 
 bool Program::open_log(std::string* why) {
@@ -107,25 +96,8 @@ bool Program::open_log(std::string* why) {
   return true;
 }
 
-bool Program::listen(const std::string& text, std::shared_ptr<net::TlsContext> tls,
-                     const char* kind, http::Service& service, std::string* why) {
-  const Result<net::Address> address = net::Address::parse(text);
-  const Result<net::ListenSocket> socket = net::open_listen_socket(*address, false, why);
-  if (!socket.ok()) return false;
-  http::ServerOptions options;
-  options.tls = std::move(tls);
-  options.limits.max_body_size = 1ull << 40;  // the endpoint refuses, as a problem
-  servers_.push_back(std::make_unique<http::Server>(loop_, service, options));
-  http::Server* server = servers_.back().get();
-  listeners_.push_back(std::make_unique<net::Listener>(
-      loop_, socket->fd, [server](int fd, const net::Address& peer) { server->accept(fd, peer); }));
-  ready_.push_back("listening on " + socket->address.text() + " (" + kind + ")");
-  return true;
-}
-
 bool Program::start(std::string* why) {
-  net::raise_descriptor_limit();
-  if (!open_log(why)) return false;
+  if (!process_.bind(*this, why) || !open_log(why)) return false;
   std::vector<Token> tokens = read_tokens(settings_, why);
   if (!why->empty()) return false;
   service_ =
@@ -137,149 +109,61 @@ bool Program::start(std::string* why) {
         service_->on_request(std::move(request), std::move(reply));
       },
       kMaxBody);
-  std::shared_ptr<net::TlsContext> tls;
-  if (!settings_.certificates.empty()) {
-    net::TlsServerOptions options;
-    options.min_version = settings_.tls.min_version;
-    for (const CertificateSettings& one : settings_.certificates) {
-      options.certificates.push_back({one.cert, one.key, "", false});
-    }
-    Result<std::shared_ptr<net::TlsContext>> made = net::make_server_tls(options, why);
-    if (!made.ok()) {
-      *why = "certificate: " + *why;
-      return false;
-    }
-    tls = *made;
-  }
-  for (const ListenSettings& one : settings_.listen) {
-    if (!listen(one.address, one.tls ? tls : nullptr, one.tls ? "https" : "http", *api_, why)) {
-      return false;
-    }
-  }
-  return open_admin(why) && begin_epoch(*writer_, settings_.store.path, clock_, log_, why).ok();
+  http::ServerLimits limits;
+  limits.max_body_size = http::kMaxRefusedBody;
+  return process_.serve(*api_, limits, executor_, why) &&
+         begin_epoch(*writer_, settings_.store.path, clock_, log_, why).ok();
 }
 
-bool Program::open_admin(std::string* why) {
-  if (!settings_.admin) return true;
-  if (!settings_.admin->token_file.empty()) {
-    std::optional<std::string> token = read_token_file(settings_.admin->token_file, why);
-    if (!token) {
-      *why = "admin.token_file: " + *why;
-      return false;
-    }
-    admin_token_ = std::move(*token);
+http::Readiness Program::readiness() const {
+  http::Readiness readiness;
+  if (process_.stopping()) {
+    readiness.ready = false;
+    readiness.reason = "draining";
   }
-  admin_api_ = std::make_unique<http::EndpointService>(
-      [this](http::EndpointRequest request, http::Reply reply) {
-        admin(request, std::move(reply));
-      },
-      4096);
-  return listen(settings_.admin->listen, nullptr, "admin", *admin_api_, why);
+  if (service_->log_failed()) readiness.degraded.push_back("log");
+  return readiness;
 }
 
-void Program::admin(const http::EndpointRequest& request, http::Reply reply) {
-  using http::EndpointResponse;
-  const std::string_view path = request.head.path();
-  if (request.head.method != "GET" && request.head.method != "HEAD") {
-    EndpointResponse answer =
-        EndpointResponse::problem(405, "method", "This resource has other methods.");
-    answer.fields.set(http::FieldId::allow, "GET");
-    return reply.send(std::move(answer));
-  }
-  if (path == "/healthz") return reply.send(EndpointResponse::json(200, "{\"alive\":true}"));
-  if (path == "/readyz") {
-    return reply.send(
-        stopping_ ? EndpointResponse::json(503, "{\"ready\":false,\"reason\":\"draining\"}")
-                  : EndpointResponse::json(200, service_->log_failed()
-                                                    ? "{\"ready\":true,\"degraded\":[\"log\"]}"
-                                                    : "{\"ready\":true,\"degraded\":[]}"));
-  }
-  const auto given = request.head.fields.find(http::FieldId::authorization);
-  const bool may = admin_token_.empty() ? request.peer.peer.loopback()
-                                        : given && equal_secret(*given, "Bearer " + admin_token_);
-  if (!may) {
-    return reply.send(admin_token_.empty()
-                          ? EndpointResponse::problem(403, "no-token", "Only local peers may read.")
-                          : EndpointResponse::problem(401, "unauthorized", "A token is needed."));
-  }
-  if (path == "/metrics") {
-    EndpointResponse answer;
-    answer.fields.set(http::FieldId::content_type, "text/plain; version=0.0.4; charset=utf-8");
-    answer.body = registry_.text();
-    return reply.send(std::move(answer));
-  }
-  if (path == "/v1/status") {
-    text::Json body = text::Json::object();
-    body.set("name", settings_.node.name).set("role", "purged").set("version", BW_VERSION);
-    body.set("uptime_s", (clock_.mono() - started_).count() / 1'000'000'000);
-    body.set("end", log_.end().position.text());
-    body.set("records", static_cast<int64_t>(log_.size()));
-    body.set("nodes", static_cast<int64_t>(nodes_.nodes().size()));
-    body.set("streams", static_cast<int64_t>(service_->streams()));
-    return reply.send(EndpointResponse::json(200, body.dump()));
-  }
-  reply.send(EndpointResponse::problem(404, "not-found", "There is no such resource here."));
+std::string Program::status_body() const {
+  text::Json body = text::Json::object();
+  body.set("name", settings_.node.name).set("role", "purged").set("version", BW_VERSION);
+  body.set("uptime_s", (clock_.mono() - started_).count() / 1'000'000'000);
+  body.set("degraded", text::Json::strings(readiness().degraded));
+  body.set("end", log_.end().position.text());
+  body.set("records", static_cast<int64_t>(log_.size()));
+  body.set("nodes", static_cast<int64_t>(nodes_.nodes().size()));
+  body.set("streams", static_cast<int64_t>(service_->streams()));
+  return body.dump();
+}
+
+void Program::read_again() {
+  (void)executor_.submit([this] {
+    std::string why;
+    auto tokens = std::make_shared<std::vector<Token>>(read_tokens(settings_, &why));
+    loop_.post([this, tokens, why] {
+      // A file that is just being replaced keeps the tokens that are known.
+      if (why.empty()) service_->set_tokens(std::move(*tokens));
+    });
+  });
 }
 
 void Program::run() {
-  signals_ = std::make_unique<net::Signals>(loop_, std::initializer_list<int>{SIGTERM, SIGINT},
-                                            [this](int) { stop(); });
-  tokens_again_ = std::make_unique<net::Timer>(loop_, [this] {
-    (void)executor_.submit([this] {
-      std::string why;
-      auto tokens = std::make_shared<std::vector<Token>>(read_tokens(settings_, &why));
-      loop_.post([this, tokens, why] {
-        // A file that is just being replaced keeps the tokens that are known.
-        if (why.empty()) service_->set_tokens(std::move(*tokens));
-      });
-    });
-    tokens_again_->arm(kTokensAgain);
-  });
-  tokens_again_->arm(kTokensAgain);
-  for (const std::string& line : ready_) std::printf("%s\n", line.c_str());
-  std::fflush(stdout);
-  (void)net::sd_notify("READY=1");
-  loop_.run();
-  for (const auto& server : servers_) server->close_all();
-  listeners_.clear();
-  loop_.turn();
-  servers_.clear();
-}
-
-void Program::stop() {
-  if (stopping_) {
-    loop_.stop();
-    return;
-  }
-  stopping_ = true;
-  (void)net::sd_notify("STOPPING=1");
-  listeners_.clear();
-  for (const auto& server : servers_) server->drain();
-  service_->drain();
-  drain_until_ = loop_.now() + settings_.node.drain_timeout;
-  drain_ = std::make_unique<net::Timer>(loop_, [this] {
-    const bool busy = std::any_of(servers_.begin(), servers_.end(),
-                                  [](const auto& server) { return !server->empty(); });
-    if (!busy || loop_.now() >= drain_until_) {
-      loop_.stop();
-    } else {
-      drain_->arm(kDrainLook);
-    }
-  });
-  drain_->arm(kDrainLook);
+  tokens_again_.arm(kTokensAgain);
+  process_.run();
 }
 
 }  // namespace
 
 int run(const PurgedOptions& options) {
-  net::block_signals({SIGTERM, SIGINT});
+  http::block_process_signals();
   log::start("purged", log::Level::info);
   Diagnostics diagnostics;
   PurgedSettings settings;
   const bool read = load_purged_settings(options, settings, diagnostics);
   for (const std::string& error : diagnostics.errors()) std::fprintf(stderr, "%s\n", error.c_str());
   if (!read || !diagnostics.ok()) return 2;
-  log::set_level(static_cast<log::Level>(settings.log.level));
+  log::set_level(settings.log.level);
   Program program(std::move(settings));
   std::string why;
   if (!program.start(&why)) {
@@ -294,7 +178,12 @@ bool check_settings(const std::string& file, Diagnostics& diagnostics) {
   PurgedOptions options;
   options.config = file;
   PurgedSettings settings;
-  return load_purged_settings(options, settings, diagnostics);
+  if (!load_purged_settings(options, settings, diagnostics)) return false;
+  net::check_secret_files(settings.certificates, settings.tls, settings.admin, diagnostics);
+  for (const TokenSettings& one : settings.tokens) {
+    check_secret_file(one.token_file, "token.token_file", diagnostics);
+  }
+  return true;
 }
 
 std::string settings_document() {

@@ -1,7 +1,8 @@
 // The purge service as a program: `breakwater purged`.
 //
 // Prints `listening on ADDR (http|https)` and `(admin)` on stdout when ready. Answers an exit code:
-// 0 clean (SIGTERM, SIGINT), 1 failure with one line on stderr, 2 bad configuration.
+// 0 clean (SIGTERM, SIGINT), 1 failure with one line on stderr, 2 bad configuration. SIGHUP reads
+// certificates and tokens again; all else of the settings needs a restart.
 #pragma once
 
 #include <string>

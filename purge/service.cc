@@ -17,12 +17,6 @@ EndpointResponse problem(int status, std::string_view name, std::string_view det
   return EndpointResponse::problem(status, name, detail);
 }
 
-EndpointResponse wrong_method(std::string_view allowed) {
-  EndpointResponse answer = problem(405, "method", "This resource has other methods.");
-  answer.fields.set(http::FieldId::allow, allowed);
-  return answer;
-}
-
 std::vector<std::string_view> split_path(std::string_view path) {
   std::vector<std::string_view> parts;
   while (!path.empty()) {
@@ -62,34 +56,34 @@ void Service::on_request(Request request, http::Reply reply) {
   const std::string path(request.head.path());
   const std::string& method = request.head.method;
   const std::vector<std::string_view> parts = split_path(path);
-  const bool reads = method == "GET" || method == "HEAD";
+  const bool reads = request.reads();
   const auto is = [&](size_t n) { return parts.size() == n && parts[0] == "v1"; };
   if (is(4) && parts[1] == "sites" && parts[3] == "purge") {
-    if (method != "POST") return reply.send(wrong_method("POST"));
+    if (method != "POST") return reply.send(EndpointResponse::wrong_method("POST"));
     return purge(std::string(parts[2]), request, std::move(reply));
   }
   if (is(4) && parts[1] == "sites" && parts[3] == "purges") {
-    if (!reads) return reply.send(wrong_method("GET"));
+    if (!reads) return reply.send(EndpointResponse::wrong_method("GET, HEAD"));
     return audit(std::string(parts[2]), request, std::move(reply));
   }
   if (is(5) && parts[1] == "sites" && parts[3] == "purges") {
-    if (!reads) return reply.send(wrong_method("GET"));
+    if (!reads) return reply.send(EndpointResponse::wrong_method("GET, HEAD"));
     const std::string site(parts[2]);
     if (authorise(request, reply, scope_read, site) == nullptr) return;
     return receipt(site, std::string(parts[4]), std::move(reply));
   }
   if (is(2) && parts[1] == "nodes") {
-    if (!reads) return reply.send(wrong_method("GET"));
+    if (!reads) return reply.send(EndpointResponse::wrong_method("GET, HEAD"));
     if (authorise(request, reply, scope_read, "*") == nullptr) return;
     return nodes(std::move(reply));
   }
   if (is(3) && parts[1] == "nodes") {
-    if (method != "PUT") return reply.send(wrong_method("PUT"));
+    if (method != "PUT") return reply.send(EndpointResponse::wrong_method("PUT"));
     if (authorise(request, reply, scope_node, "") == nullptr) return;
     return beat(std::string(parts[2]), request, std::move(reply));
   }
   if (is(2) && parts[1] == "log") {
-    if (method != "GET") return reply.send(wrong_method("GET"));
+    if (method != "GET") return reply.send(EndpointResponse::wrong_method("GET"));
     if (authorise(request, reply, scope_node, "") == nullptr) return;
     return follow(request, std::move(reply));
   }
@@ -100,12 +94,9 @@ void Service::on_request(Request request, http::Reply reply) {
 const Token* Service::authorise(const Request& request, http::Reply& reply, uint8_t scopes,
                                 std::string_view site, int* status) {
   if (status != nullptr) *status = 401;
-  const std::string given = request.head.fields.combined(http::FieldId::authorization).value_or("");
-  const Token* token = find_token(tokens_, given);
+  const Token* token = find_token(tokens_, request.bearer().value_or(""));
   if (token == nullptr) {
-    EndpointResponse answer = problem(401, "unauthorized", "A known bearer token is needed.");
-    answer.fields.set(http::FieldId::www_authenticate, "Bearer");
-    reply.send(std::move(answer));
+    reply.send(EndpointResponse::unauthorized("A known bearer token is needed."));
     return nullptr;
   }
   if (status != nullptr) *status = 403;

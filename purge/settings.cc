@@ -3,17 +3,11 @@
 #include <algorithm>
 #include <set>
 
-#include "core/net/address.h"
 #include "core/text/toml.h"
 #include "purge/token.h"
 
 namespace bw::purge {
 namespace {
-
-std::string address_rule(const std::string& text) {
-  return net::Address::parse(text).ok() ? std::string()
-                                        : "IP:PORT, [IPv6]:PORT, unix:PATH or fd:NAME";
-}
 
 std::string name_rule(const std::string& text) {
   const bool fine =
@@ -44,91 +38,33 @@ std::string hash_rule(const std::string& text) {
   return text.empty() || parse_token_hash(text) ? "" : "sha256: and 64 hex digits";
 }
 
-Tree text_list(const std::vector<std::string>& texts) {
-  Tree list;
-  list.kind = Tree::Kind::array;
-  for (const std::string& text : texts) list.items.push_back(Tree::string(text));
-  return list;
-}
-
-Tree flags_tree(const PurgedOptions& options) {
+Tree flags_tree(const PurgedOptions& options, Diagnostics& diagnostics) {
   Tree tree;
-  if (!options.listen.empty()) {
-    Tree& list = tree.at("listen");
-    list.kind = Tree::Kind::array;
-    for (std::string text : options.listen) {
-      Tree one;
-      if (text.starts_with("https://")) {
-        text.erase(0, 8);
-        one.at("tls") = Tree::boolean_of(true);
-      } else if (text.starts_with("http://")) {
-        text.erase(0, 7);
-      }
-      one.at("address") = Tree::string(text);
-      list.items.push_back(std::move(one));
-    }
-  }
+  if (!options.listen.empty()) tree.at("listen") = net::listen_flags(options.listen);
   if (!options.admin.empty()) tree.at("admin").at("listen") = Tree::string(options.admin);
   if (!options.data.empty()) tree.at("store").at("path") = Tree::string(options.data);
   if (!options.sites.empty()) {
-    Tree& list = tree.at("site");
-    list.kind = Tree::Kind::array;
+    Tree sites = Tree::array({});
     for (const std::string& text : options.sites) {
-      const size_t equals = std::min(text.find('='), text.size());
-      Tree one;
-      one.at("name") = Tree::string(text.substr(0, equals));
-      std::vector<std::string> hosts;
-      for (size_t from = equals + 1; from < text.size();) {
-        const size_t comma = std::min(text.find(',', from), text.size());
-        hosts.push_back(text.substr(from, comma - from));
-        from = comma + 1;
+      if (std::optional<Tree> site = net::site_flag(text, diagnostics)) {
+        sites.items.push_back(std::move(*site));
       }
-      one.at("hosts") = text_list(hosts);
-      list.items.push_back(std::move(one));
     }
+    tree.at("site") = std::move(sites);
   }
   if (!options.token_file.empty()) {
-    Tree& list = tree.at("token");
-    list.kind = Tree::Kind::array;
     Tree one;
     one.at("name") = Tree::string("flag");
     one.at("token_file") = Tree::string(options.token_file);
-    one.at("sites") = text_list({"*"});
+    one.at("sites") = Tree::strings({"*"});
     one.at("scopes") =
-        text_list({"purge:url", "purge:tag", "purge:prefix", "purge:all", "read", "node"});
-    list.items.push_back(std::move(one));
+        Tree::strings({"purge:url", "purge:tag", "purge:prefix", "purge:all", "read", "node"});
+    tree.at("token") = Tree::array({std::move(one)});
   }
   return tree;
 }
 
 }  // namespace
-
-void NodeSettings::declare(SettingGroup& g) {
-  g.text("name", &name, "of this process, shown by /v1/status").rule(name_rule);
-  g.duration("drain_timeout", &drain_timeout, "for requests under way at the end")
-      .between("10ms", "10m");
-}
-
-void TlsSettings::declare(SettingGroup& g) {
-  g.text("min_version", &min_version, "least TLS version").choice({"1.2", "1.3"});
-}
-
-void ListenSettings::declare(SettingGroup& g) {
-  g.text("address", &address, "where the API listens").need().rule(address_rule);
-  g.flag("tls", &tls, "TLS, with the first [[certificate]] or by SNI");
-}
-
-void CertificateSettings::declare(SettingGroup& g) {
-  g.path("cert", &cert, "PEM chain").need();
-  g.path("key", &key, "PEM key").need();
-}
-
-void AdminSettings::declare(SettingGroup& g) {
-  g.text("listen", &listen, "where /healthz, /readyz, /metrics and /v1/status are")
-      .need()
-      .rule(address_rule);
-  g.path("token_file", &token_file, "bearer token for all but /healthz and /readyz");
-}
 
 void StoreSettings::declare(SettingGroup& g) {
   g.path("path", &path, "folder of the log and the registry");
@@ -166,29 +102,15 @@ void TokenSettings::declare(SettingGroup& g) {
   });
 }
 
-void LogSettings::declare(SettingGroup& g) {
-  g.word("level", &level, {"debug", "info", "warning", "error"}, "least level shown on stderr");
-}
-
 void PurgedSettings::declare(SettingGroup& g) {
-  g.table("node", &node, "this process");
-  g.tables("listen", &listen, "listeners of the API");
-  g.table("tls", &tls, "TLS of all listeners");
-  g.tables("certificate", &certificates, "chosen by SNI");
-  g.table("admin", &admin, "the operator's listener");
+  net::ApiProcessSettings::declare(g);
   g.table("store", &store, "the durable log");
   g.table("registry", &registry, "who is a node");
   g.tables("site", &sites, "what can be purged");
   g.tables("token", &tokens, "who may purge");
-  g.table("log", &log, "what is told");
   g.check([this](const SettingGroup::Fault& fault) {
     if (listen.empty()) fault("listen", "nothing", "at least one [[listen]]");
     if (sites.empty()) fault("site", "nothing", "at least one [[site]]");
-    const bool tls =
-        std::any_of(listen.begin(), listen.end(), [](const auto& one) { return one.tls; });
-    if (tls && certificates.empty()) {
-      fault("listen.tls", "true without [[certificate]]", "a certificate");
-    }
     std::set<std::string> names;
     for (const SiteSettings& site : sites) {
       if (!names.insert(site.name).second) fault("site.name", site.name, "a name once");
@@ -205,7 +127,8 @@ void PurgedSettings::declare(SettingGroup& g) {
 
 bool load_purged_settings(const PurgedOptions& options, PurgedSettings& settings,
                           Diagnostics& diagnostics) {
-  return text::load_settings(options.config, flags_tree(options), settings, diagnostics);
+  const Tree overrides = flags_tree(options, diagnostics);
+  return diagnostics.ok() && text::load_settings(options.config, overrides, settings, diagnostics);
 }
 
 }  // namespace bw::purge

@@ -10,37 +10,10 @@
 
 #include "core/base/quantity.h"
 #include "core/base/settings.h"
+#include "core/net/program_settings.h"
 #include "purge/program.h"
 
 namespace bw::purge {
-
-struct NodeSettings {
-  std::string name = "purged";  // as status shows it
-  Duration drain_timeout = std::chrono::seconds(5);
-  void declare(SettingGroup& g);
-};
-
-struct TlsSettings {
-  std::string min_version = "1.2";
-  void declare(SettingGroup& g);
-};
-
-struct ListenSettings {
-  std::string address;
-  bool tls = false;
-  void declare(SettingGroup& g);
-};
-
-struct CertificateSettings {
-  std::string cert, key;
-  void declare(SettingGroup& g);
-};
-
-struct AdminSettings {
-  std::string listen;
-  std::string token_file;
-  void declare(SettingGroup& g);
-};
 
 struct StoreSettings {
   std::string path = "log";
@@ -72,23 +45,11 @@ struct TokenSettings {
   void declare(SettingGroup& g);
 };
 
-struct LogSettings {
-  enum class Level : uint8_t { debug, info, warning, error };
-  Level level = Level::info;
-  void declare(SettingGroup& g);
-};
-
-struct PurgedSettings {
-  NodeSettings node;
-  TlsSettings tls;
-  std::vector<ListenSettings> listen;
-  std::vector<CertificateSettings> certificates;
-  std::optional<AdminSettings> admin;
+struct PurgedSettings : net::ApiProcessSettings {
   StoreSettings store;
   RegistrySettings registry;
   std::vector<SiteSettings> sites;
   std::vector<TokenSettings> tokens;
-  LogSettings log;
   void declare(SettingGroup& g);
 };
 

@@ -10,12 +10,6 @@ std::string_view view(const Sha256& hash) {
   return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
 
-std::string_view trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
 }  // namespace
 
 uint8_t parse_scope(std::string_view text) {
@@ -48,13 +42,7 @@ bool Token::allows_site(std::string_view site) const {
                      [site](const std::string& s) { return s == "*" || s == site; });
 }
 
-const Token* find_token(const std::vector<Token>& tokens, std::string_view authorization) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return nullptr;
-  for (size_t i = 0; i < kScheme.size(); ++i) {
-    if ((authorization[i] | 0x20) != kScheme[i]) return nullptr;
-  }
-  const std::string_view secret = trim(authorization.substr(kScheme.size()));
+const Token* find_token(const std::vector<Token>& tokens, std::string_view secret) {
   if (secret.empty()) return nullptr;
   const Sha256 hash = sha256(secret);
   const Token* found = nullptr;

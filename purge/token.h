@@ -38,9 +38,8 @@ struct Token {
   bool allows_site(std::string_view site) const;
 };
 
-// The token whose secret `authorization` (`Bearer SECRET`) holds; nullptr: none. Looks at all of
-// them whatever it finds.
-const Token* find_token(const std::vector<Token>& tokens, std::string_view authorization);
+// The token of this secret; nullptr: none. Looks at all of them whatever it finds.
+const Token* find_token(const std::vector<Token>& tokens, std::string_view secret);
 // `sha256:HEX`.
 std::optional<Sha256> parse_token_hash(std::string_view text);
 

@@ -1,7 +1,11 @@
 #include "core/base/token_file.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <fstream>
+
+#include "core/base/settings.h"
 
 namespace bw {
 namespace {
@@ -38,6 +42,16 @@ std::optional<std::string> read_token_file(const std::string& path, std::string*
     return std::nullopt;
   }
   return text;
+}
+
+void check_secret_file(const std::string& path, std::string_view key, Diagnostics& diagnostics) {
+  struct stat status {};
+  if (path.empty()) return;
+  if (::stat(path.c_str(), &status) != 0) {
+    diagnostics.warning(std::string(key) + ": " + path + " isn't there");
+  } else if ((status.st_mode & S_IROTH) != 0) {
+    diagnostics.warning(std::string(key) + ": " + path + " can be read by others");
+  }
 }
 
 }  // namespace bw

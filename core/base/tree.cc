@@ -1,5 +1,7 @@
 #include "core/base/tree.h"
 
+#include <utility>
+
 namespace bw {
 
 Tree Tree::string(std::string text) {
@@ -13,6 +15,26 @@ Tree Tree::boolean_of(bool value) {
   Tree tree;
   tree.kind = Kind::boolean;
   tree.boolean = value;
+  return tree;
+}
+
+Tree Tree::integer_of(int64_t value) {
+  Tree tree;
+  tree.kind = Kind::integer;
+  tree.integer = value;
+  return tree;
+}
+
+Tree Tree::array(std::vector<Tree> items) {
+  Tree tree;
+  tree.kind = Kind::array;
+  tree.items = std::move(items);
+  return tree;
+}
+
+Tree Tree::strings(const std::vector<std::string>& texts) {
+  Tree tree = array({});
+  for (const std::string& text : texts) tree.items.push_back(string(text));
   return tree;
 }
 

@@ -26,6 +26,9 @@ struct Tree {
 
   static Tree string(std::string text);
   static Tree boolean_of(bool value);
+  static Tree integer_of(int64_t value);
+  static Tree array(std::vector<Tree> items);
+  static Tree strings(const std::vector<std::string>& texts);
   const Tree* find(std::string_view key) const;
   Tree* find(std::string_view key);
   // The member of that name; made (a table) when it's missing.

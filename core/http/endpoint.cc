@@ -23,6 +23,8 @@ std::string json_text(std::string_view text) {
   return out += "\"";
 }
 
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -62,6 +64,21 @@ std::optional<std::string> EndpointRequest::query(std::string_view name) const {
   return std::nullopt;
 }
 
+bool EndpointRequest::reads() const { return head.method == "GET" || head.method == "HEAD"; }
+
+std::optional<std::string> EndpointRequest::bearer() const {
+  constexpr std::string_view kScheme = "bearer ";
+  const std::string given = head.fields.combined(FieldId::authorization).value_or("");
+  if (given.size() <= kScheme.size()) return std::nullopt;
+  for (size_t i = 0; i < kScheme.size(); ++i) {
+    // RFC 9110 section 11.1: a scheme's case doesn't matter.
+    if (lower(given[i]) != kScheme[i]) return std::nullopt;
+  }
+  const size_t first = given.find_first_not_of(' ', kScheme.size());
+  if (first == std::string::npos) return std::nullopt;
+  return given.substr(first, given.find_last_not_of(' ') - first + 1);
+}
+
 EndpointResponse EndpointResponse::json(int status, std::string body) {
   EndpointResponse response{.status = status, .fields = {}, .body = std::move(body)};
   response.fields.add(FieldId::content_type, "application/json");
@@ -77,6 +94,18 @@ EndpointResponse EndpointResponse::problem(int status, std::string_view name,
       ",\"title\":" + json_text(reason_phrase(status)) + ",\"status\":" + std::to_string(status);
   if (!detail.empty()) response.body += ",\"detail\":" + json_text(detail);
   response.body += "}";
+  return response;
+}
+
+EndpointResponse EndpointResponse::wrong_method(std::string_view allowed) {
+  EndpointResponse response = problem(405, "method", "This resource has other methods.");
+  response.fields.set(FieldId::allow, allowed);
+  return response;
+}
+
+EndpointResponse EndpointResponse::unauthorized(std::string_view detail) {
+  EndpointResponse response = problem(401, "unauthorized", detail);
+  response.fields.set(FieldId::www_authenticate, "Bearer");
   return response;
 }
 

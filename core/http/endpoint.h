@@ -22,6 +22,10 @@ struct EndpointRequest {
   std::string body;
   // The value of ?name=, percent-decoded; nullopt when absent.
   std::optional<std::string> query(std::string_view name) const;
+  // GET or HEAD.
+  bool reads() const;
+  // The token of `Authorization: Bearer TOKEN` (RFC 6750); nullopt without.
+  std::optional<std::string> bearer() const;
 };
 
 struct EndpointResponse {
@@ -32,6 +36,10 @@ struct EndpointResponse {
   static EndpointResponse json(int status, std::string body);
   // RFC 9457: type https://breakwater.invalid/problems/NAME.
   static EndpointResponse problem(int status, std::string_view name, std::string_view detail);
+  // 405 with the methods there are (RFC 9110 section 15.5.6).
+  static EndpointResponse wrong_method(std::string_view allowed);
+  // 401 that asks for a bearer token (RFC 9110 section 15.5.2).
+  static EndpointResponse unauthorized(std::string_view detail);
 };
 
 // The right to answer one request, once. Dropping it unanswered answers 500. Safe after the client

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "core/net/socket.h"
@@ -147,6 +148,12 @@ void Listener::pause() {
 void Listener::resume() {
   state_->paused = false;
   state_->update();
+}
+
+void tell_listening(const Address& address, std::string_view kind) {
+  std::printf("listening on %s (%.*s)\n", address.text().c_str(), static_cast<int>(kind.size()),
+              kind.data());
+  std::fflush(stdout);
 }
 
 }  // namespace bw::net

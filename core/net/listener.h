@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/base/task.h"
@@ -27,6 +28,9 @@ Result<ListenSocket> open_listen_socket(const Address& address, bool reuse_port,
 // Whether nobody listens on an IP address and port. Sockets that share one by `reuse_port` don't
 // notice another process that shares it too: asked before the first of them is opened.
 Status listen_address_is_free(const Address& address, std::string* why);
+
+// Prints `listening on ADDR (KIND)` on stdout, flushed: how a program tells that it is ready.
+void tell_listening(const Address& address, std::string_view kind);
 
 class Listener {
  public:

@@ -24,6 +24,12 @@ Json Json::object() {
   return json;
 }
 
+Json Json::strings(const std::vector<std::string>& texts) {
+  Json json = array();
+  for (const std::string& text : texts) json.push(text);
+  return json;
+}
+
 Json Json::array() {
   Json json;
   json.value_.emplace<std::vector<Json>>();

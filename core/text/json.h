@@ -46,6 +46,7 @@ class Json {
   Json(const char* value) : Json(std::string(value)) {}
   static Json object();
   static Json array();
+  static Json strings(const std::vector<std::string>& texts);
 
   static Result<Json> parse(std::string_view text, const JsonLimits& limits = {},
                             std::string* why = nullptr);

@@ -193,4 +193,15 @@ void explain(net::Loop& loop, Store& store, std::shared_ptr<const Snapshot> snap
   });
 }
 
+void answer_explain(net::Loop& loop, Store& store, std::shared_ptr<const Snapshot> snapshot,
+                    std::string_view body, http::Reply reply) {
+  std::string why;
+  std::optional<ExplainRequest> question = parse_explain_request(body, &why);
+  if (!question) return reply.send(http::EndpointResponse::problem(400, "malformed", why));
+  auto held = std::make_shared<http::Reply>(std::move(reply));
+  explain(loop, store, std::move(snapshot), std::move(*question), [held](const Json& answer) {
+    held->send(http::EndpointResponse::json(200, answer.dump()));
+  });
+}
+
 }  // namespace bw::edge

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "core/base/task.h"
-#include "core/http/message.h"
+#include "core/http/endpoint.h"
 #include "core/net/address.h"
 #include "core/net/loop.h"
 #include "core/text/json.h"
@@ -27,5 +27,8 @@ std::optional<ExplainRequest> parse_explain_request(std::string_view body, std::
 
 void explain(net::Loop& loop, Store& store, std::shared_ptr<const Snapshot> snapshot,
              ExplainRequest request, UniqueFunction<void(text::Json)> done);
+// The same from body to answer, as POST /v1/explain does it.
+void answer_explain(net::Loop& loop, Store& store, std::shared_ptr<const Snapshot> snapshot,
+                    std::string_view body, http::Reply reply);
 
 }  // namespace bw::edge

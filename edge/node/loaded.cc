@@ -1,6 +1,7 @@
 #include "edge/node/loaded.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -31,12 +32,7 @@ std::shared_ptr<net::TlsContext> make_tls(const EdgeSettings& settings, Diagnost
   const bool any = std::any_of(settings.listen.begin(), settings.listen.end(),
                                [](const ListenSettings& listen) { return listen.tls; });
   if (!any) return nullptr;
-  net::TlsServerOptions options;
-  for (const CertificateSettings& one : settings.certificates) {
-    options.certificates.push_back({one.cert, one.key, one.ocsp, one.is_default});
-  }
-  options.min_version = settings.tls.min_version;
-  options.ticket_keys_file = settings.tls.ticket_keys;
+  net::TlsServerOptions options = net::tls_options(settings.certificates, settings.tls);
   if (settings.tier) {
     options.client_ca_file = settings.tier->client_ca;
     options.client_names = settings.tier->client_names;
@@ -79,6 +75,12 @@ std::shared_ptr<const Loaded> load(EdgeSettings settings, SiteIds& ids, Diagnost
   snapshot->client_address = compile_client_address(settings.clients);
   if (settings.geo) snapshot->locator = open_geography(*settings.geo, diagnostics);
   loaded->tls = make_tls(settings, diagnostics);
+  std::string why;
+  if (std::optional<std::string> token = net::read_admin_token(settings.admin, &why)) {
+    loaded->admin_token = std::move(*token);
+  } else {
+    diagnostics.error(why);
+  }
   if (!diagnostics.ok()) return nullptr;
   for (const std::shared_ptr<const Site>& site : compiled.table->sites()) {
     loaded->purge_sites.emplace(site->name, purge_site_of(*site));

@@ -25,6 +25,7 @@ struct Loaded {
   std::shared_ptr<const Upstreams> upstreams;
   std::shared_ptr<net::TlsContext> tls;  // null: no TLS listener
   std::map<std::string, PurgeSite> purge_sites;
+  std::string admin_token;  // empty: none is needed
 };
 
 // `settings` must have been read without an error; nullptr: see `diagnostics`.

@@ -4,14 +4,13 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <thread>
 
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/token_file.h"
 #include "core/net/privileges.h"
-#include "edge/node/admin.h"
+#include "edge/node/explain.h"
 #include "edge/node/setting_rules.h"
 
 namespace bw::edge {
@@ -19,14 +18,6 @@ namespace {
 
 constexpr Duration kLookUpAgain = std::chrono::seconds(30);
 constexpr Duration kDrainLook = std::chrono::milliseconds(20);
-
-std::string host_name() {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0) return "node";
-  std::string text(name);
-  const std::string found = text.substr(0, text.find('.'));
-  return node_name_rule(found).empty() ? found : "node";
-}
 
 }  // namespace
 
@@ -46,7 +37,7 @@ struct Node::Thread {
 Node::Node(EdgeFlags flags, EdgeSettings settings, Clock& clock, Random& random)
     : flags_(std::move(flags)),
       settings_([&] {
-        if (settings.node.name.empty()) settings.node.name = host_name();
+        if (settings.node.name.empty()) settings.node.name = net::default_node_name();
         return std::move(settings);
       }()),
       clock_(clock),
@@ -139,20 +130,19 @@ bool Node::open_admin(std::string* why) {
   if (!settings_.admin) return true;
   Result<net::Address> address = net::Address::parse(settings_.admin->listen);
   BW_CHECK(address.ok());
-  std::string token;
-  if (!settings_.admin->token_file.empty()) {
-    std::optional<std::string> read = read_token_file(settings_.admin->token_file, why);
-    if (!read) {
-      *why = "admin.token_file: " + *why;
-      return false;
-    }
-    token = std::move(*read);
-  }
-  Result<net::ListenSocket> opened = net::open_listen_socket(*address, false, why);
+  std::optional<std::string> token = net::read_admin_token(settings_.admin, why);
+  if (!token) return false;
+  Result<std::unique_ptr<http::AdminListener>> opened = http::AdminListener::open(
+      loop_, *address, *this, std::move(*token),
+      {{"/v1/explain",
+        [this](const http::EndpointRequest& request, http::Reply reply) {
+          answer_explain(loop_, *store_, loaded_->snapshot, request.body, std::move(reply));
+        }},
+       http::reload_route(
+           [this](UniqueFunction<void(std::string)> done) { reload(std::move(done)); })},
+      why);
   if (!opened.ok()) return false;
-  admin_socket_ = *opened;
-  admin_service_ = make_admin_service(loop_, *this, token);
-  admin_server_ = std::make_unique<http::Server>(loop_, *admin_service_, http::ServerOptions{});
+  admin_ = std::move(*opened);
   return true;
 }
 
@@ -309,6 +299,7 @@ void Node::use(std::shared_ptr<const Loaded> loaded) {
   loaded_ = std::move(loaded);
   ++generation_;
   loaded_at_ = clock_.wall();
+  if (admin_ != nullptr) admin_->set_token(loaded_->admin_token);
   if (feed_ != nullptr) {
     feed_->set_sites(loaded_->purge_sites);
     feed_->set_report(report());
@@ -394,10 +385,8 @@ void Node::begin_to_serve() {
     });
   }
   for (size_t l = 0; l < sockets_.size(); ++l) {
-    std::printf("listening on %s (%s)\n", sockets_[l].address.text().c_str(),
-                settings_.listen[l].tls ? "https" : "http");
+    net::tell_listening(sockets_[l].address, settings_.listen[l].tls ? "https" : "http");
   }
-  std::fflush(stdout);
   (void)net::sd_notify("READY=1");
 }
 
@@ -405,13 +394,7 @@ void Node::run() {
   signals_ = std::make_unique<net::Signals>(
       loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP, SIGUSR1},
       [this](int number) { signal(number); });
-  if (admin_server_ != nullptr) {
-    admin_listener_ = std::make_unique<net::Listener>(
-        loop_, admin_socket_.fd,
-        [this](int fd, const net::Address& peer) { admin_server_->accept(fd, peer); });
-    std::printf("listening on %s (admin)\n", admin_socket_.address.text().c_str());
-    std::fflush(stdout);
-  }
+  if (admin_ != nullptr) admin_->tell_ready();
   look_up_timer_ = std::make_unique<net::Timer>(loop_, [this] { look_up_names(); });
   look_up_timer_->arm(kLookUpAgain);
   if (feed_ == nullptr) {
@@ -505,8 +488,9 @@ bool Node::in_lag() const {
   return settings_.control && purged_->lag(clock_.mono()) > settings_.control->lag_limit;
 }
 
-Readiness Node::readiness() const {
-  Readiness readiness;
+http::Readiness Node::readiness() const {
+  http::Readiness readiness;
+  readiness.ready = false;
   if (stopping_) {
     readiness.reason = "draining";
     return readiness;

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/base/metrics.h"
+#include "core/http/admin_listener.h"
 #include "core/http/server.h"
 #include "core/net/listener.h"
 #include "core/net/loop.h"
@@ -23,7 +24,6 @@
 #include "edge/cache/store.h"
 #include "edge/node/access_log.h"
 #include "edge/node/loaded.h"
-#include "edge/node/node_state.h"
 #include "edge/node/purge_feed.h"
 #include "edge/node/settings.h"
 #include "edge/node/sites.h"
@@ -32,7 +32,7 @@
 
 namespace bw::edge {
 
-class Node final : public NodeState {
+class Node final : public http::AdminSource {
  public:
   Node(EdgeFlags flags, EdgeSettings settings, Clock& clock, Random& random);
   ~Node() override;
@@ -48,12 +48,11 @@ class Node final : public NodeState {
   struct Entry;   // one listener on one worker
   struct Thread;  // one worker
 
-  Readiness readiness() const override;
-  text::Json status() const override;
+  http::Readiness readiness() const override;
+  std::string status_body() const override;
   const metrics::Registry& metrics() const override { return registry_; }
-  Store& store() override { return *store_; }
-  std::shared_ptr<const Snapshot> snapshot() const override { return loaded_->snapshot; }
-  void reload(UniqueFunction<void(std::string)> done) override;
+  // Reads the file again; `done` gets "" or what is wrong with it.
+  void reload(UniqueFunction<void(std::string)> done);
 
   void use(std::shared_ptr<const Loaded> loaded);
   http::ServerOptions server_options(const ListenSettings& listen, const Loaded& loaded) const;
@@ -101,10 +100,7 @@ class Node final : public NodeState {
   std::vector<net::ListenSocket> sockets_;  // of each listener, the first worker's
   std::vector<std::vector<int>> worker_fds_;
   std::vector<std::unique_ptr<Thread>> threads_;
-  net::ListenSocket admin_socket_;
-  std::unique_ptr<http::Service> admin_service_;
-  std::unique_ptr<http::Server> admin_server_;
-  std::unique_ptr<net::Listener> admin_listener_;
+  std::unique_ptr<http::AdminListener> admin_;
   std::unique_ptr<PurgeFeed> feed_;
   std::unique_ptr<net::Signals> signals_;
   std::unique_ptr<net::Timer> serve_timer_;  // caught up or not

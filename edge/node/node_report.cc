@@ -1,19 +1,18 @@
 // What a node tells of itself: /v1/status, and the metrics of what lives beside the proxy.
+#include "core/text/json.h"
 #include "edge/node/node.h"
 
 namespace bw::edge {
 
 using text::Json;
 
-text::Json Node::status() const {
+std::string Node::status_body() const {
   Json body = Json::object();
   body.set("name", settings_.node.name).set("pop", settings_.node.pop);
   body.set("role", settings_.node.role == Role::shield ? "shield" : "edge");
   body.set("version", BW_VERSION);
   body.set("uptime_s", (clock_.mono() - started_).count() / 1'000'000'000);
-  Json degraded = Json::array();
-  for (const std::string& one : readiness().degraded) degraded.push(one);
-  body.set("degraded", std::move(degraded));
+  body.set("degraded", Json::strings(readiness().degraded));
 
   Json config = Json::object();
   config.set("generation", static_cast<int64_t>(generation_));
@@ -90,7 +89,7 @@ text::Json Node::status() const {
   }
   body.set("limits", std::move(limits));
   body.set("tls", Json::object().set("ktls", false));
-  return body;
+  return body.dump();
 }
 
 void Node::declare_metrics() {

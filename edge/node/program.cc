@@ -19,7 +19,7 @@ int run(const EdgeFlags& flags) {
   const bool read = load_edge_settings(flags, settings, diagnostics);
   for (const std::string& error : diagnostics.errors()) std::fprintf(stderr, "%s\n", error.c_str());
   if (!read || !diagnostics.ok()) return 2;
-  log::set_level(static_cast<log::Level>(settings.log.level));
+  log::set_level(settings.log.level);
   SystemClock clock;
   SystemRandom random;
   Node node(flags, std::move(settings), clock, random);

@@ -5,6 +5,7 @@
 
 #include "core/http/field_list.h"
 #include "core/net/address.h"
+#include "core/net/program_settings.h"
 #include "edge/guard/access.h"
 #include "edge/guard/client_address.h"
 #include "edge/guard/limits.h"
@@ -98,19 +99,7 @@ std::optional<ServerUrl> parse_server_url(std::string_view text) {
   return url;
 }
 
-std::string node_name_rule(const std::string& text) {
-  const bool good = !text.empty() && text.size() <= 64 && is_letter(text.front()) &&
-                    std::all_of(text.begin(), text.end(), [](char c) {
-                      return is_letter(c) || is_digit(c) || c == '.' || c == '_' || c == '-';
-                    });
-  return when(good, "a letter, then up to 63 of letters, digits, '.', '_', '-'");
-}
-
-std::string site_name_rule(const std::string& text) { return node_name_rule(text); }
-
-std::string address_rule(const std::string& text) {
-  return when(net::Address::parse(text).ok(), "IP:PORT, [IPv6]:PORT, unix:PATH or fd:NAME");
-}
+std::string site_name_rule(const std::string& text) { return net::node_name_rule(text); }
 
 std::string network_rule(const std::string& text) {
   return when(net::Network::parse(text).ok(), "a network as 192.0.2.0/24 or 2001:db8::/32");

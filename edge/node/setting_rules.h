@@ -19,9 +19,7 @@ struct ServerUrl {
 };
 std::optional<ServerUrl> parse_server_url(std::string_view text);
 
-std::string node_name_rule(const std::string& text);
 std::string site_name_rule(const std::string& text);
-std::string address_rule(const std::string& text);
 std::string network_rule(const std::string& text);
 std::string client_set_rule(const std::string& text);
 std::string client_address_rule(const std::string& text);

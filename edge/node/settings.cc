@@ -11,8 +11,8 @@
 namespace bw::edge {
 
 void NodeSettings::declare(SettingGroup& g) {
-  g.text("name", &name, "the node's name; default: from the host name").rule(node_name_rule);
-  g.text("pop", &pop, "the point of presence it belongs to").rule(node_name_rule);
+  g.text("name", &name, "the node's name; default: from the host name").rule(net::node_name_rule);
+  g.text("pop", &pop, "the point of presence it belongs to").rule(net::node_name_rule);
   g.word("role", &role, {"edge", "shield"},
          "edge: serves clients; shield: the tier before origins");
   g.integer("workers", &workers, "threads that serve; 0: one per core").between("0", "1024");
@@ -26,26 +26,10 @@ void NodeSettings::declare(SettingGroup& g) {
 }
 
 void ListenSettings::declare(SettingGroup& g) {
-  g.text("address", &address, "IP:PORT, [IPv6]:PORT, unix:PATH or fd:NAME; port 0: any")
-      .need()
-      .rule(address_rule);
-  g.flag("tls", &tls, "TLS with h2 and http/1.1; else HTTP/1.1 and HTTP/2 by prior knowledge");
+  net::ListenSettings::declare(g);
   g.flag("tier", &tier, "true: only tiers come in, others get 403");
   g.flag("proxy_protocol", &proxy_protocol,
          "true: PROXY v1 or v2 is needed within 1 s, from trusted_proxies only");
-}
-
-void CertificateSettings::declare(SettingGroup& g) {
-  g.path("cert", &cert, "PEM chain").need();
-  g.path("key", &key, "PEM key").need();
-  g.path("ocsp", &ocsp, "DER response to staple");
-  g.flag("default", &is_default, "for clients whose name no certificate covers");
-}
-
-void TlsSettings::declare(SettingGroup& g) {
-  g.text("min_version", &min_version, "lowest version").choice({"1.2", "1.3"});
-  g.path("ticket_keys", &ticket_keys,
-         "file shared within a POP; lines: the first encrypts, all decrypt");
 }
 
 void ClientSettings::declare(SettingGroup& g) {
@@ -68,12 +52,6 @@ void ClientSettings::declare(SettingGroup& g) {
       .between("0", "10000000");
   g.integer("max_connections_per_client", &max_connections_per_client, "0: none")
       .between("0", "1000000");
-}
-
-void AdminSettings::declare(SettingGroup& g) {
-  g.text("listen", &listen, "where the admin API listens").need().rule(address_rule);
-  g.path("token_file", &token_file,
-         "needed for all but /healthz and /readyz; without: loopback may read");
 }
 
 void MemorySettings::declare(SettingGroup& g) {
@@ -165,19 +143,13 @@ void EdgeSettings::check(const SettingGroup::Fault& fault) const {
   if (listen.empty()) fault("listen", "nothing", "at least one [[listen]] (or --listen)");
   if (sites.empty()) fault("site", "nothing", "at least one [[site]] (or --origin)");
   for (const ListenSettings& one : listen) {
-    if (one.tls && certificates.empty()) {
-      fault("listen.tls", one.address + " without a certificate",
-            "a [[certificate]] (or --tls-cert and --tls-key)");
-    }
     if (one.tier && !tier) fault("listen.tier", "true without [tier]", "[tier] with a secret");
     if (one.proxy_protocol && clients.trusted_proxies.empty()) {
       fault("listen.proxy_protocol", "true without clients.trusted_proxies", "networks to trust");
     }
   }
-  if (std::count_if(certificates.begin(), certificates.end(),
-                    [](const CertificateSettings& one) { return one.is_default; }) > 1) {
-    fault("certificate.default", "more than one", "one default");
-  }
+  net::check_certificates(net::find_tls(listen), certificates,
+                          "a [[certificate]] (or --tls-cert and --tls-key)", fault);
   if (tier && tier->token_file.empty() && tier->cert.empty() && tier->client_ca.empty()) {
     fault("tier", "neither token nor certificate", "token_file, or cert, key, ca and client_ca");
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/settings.h"
+#include "core/net/program_settings.h"
 #include "edge/node/site_settings.h"
 
 namespace bw::edge {
@@ -28,23 +29,9 @@ struct NodeSettings {
   void declare(SettingGroup& g);
 };
 
-struct ListenSettings {
-  std::string address;
-  bool tls = false;
+struct ListenSettings : net::ListenSettings {
   bool tier = false;
   bool proxy_protocol = false;
-  void declare(SettingGroup& g);
-};
-
-struct CertificateSettings {
-  std::string cert, key, ocsp;
-  bool is_default = false;
-  void declare(SettingGroup& g);
-};
-
-struct TlsSettings {
-  std::string min_version = "1.2";
-  std::string ticket_keys;
   void declare(SettingGroup& g);
 };
 
@@ -61,12 +48,6 @@ struct ClientSettings {
   uint64_t max_body_size = 100 << 20;
   uint32_t max_connections = 0;
   uint32_t max_connections_per_client = 0;
-  void declare(SettingGroup& g);
-};
-
-struct AdminSettings {
-  std::string listen;
-  std::string token_file;
   void declare(SettingGroup& g);
 };
 
@@ -126,11 +107,10 @@ struct LimitsSettings {
 
 struct LogSettings {
   enum class Format : uint8_t { json, combined };
-  enum class Level : uint8_t { debug, info, warning, error };
   enum class ClientAddress : uint8_t { full, truncated, none };
   std::string access = "stdout";  // stdout | off | path
   Format format = Format::json;
-  Level level = Level::info;
+  log::Level level = log::Level::info;
   ClientAddress client_address = ClientAddress::full;
   std::string file;  // where it stands: a relative path starts there
   uint32_t line = 0;
@@ -140,10 +120,10 @@ struct LogSettings {
 struct EdgeSettings {
   NodeSettings node;
   std::vector<ListenSettings> listen;
-  std::vector<CertificateSettings> certificates;
-  TlsSettings tls;
+  std::vector<net::CertificateSettings> certificates;
+  net::TlsSettings tls;
   ClientSettings clients;
-  std::optional<AdminSettings> admin;
+  std::optional<net::AdminSettings> admin;
   MemorySettings memory;
   std::optional<DiskSettings> disk;
   std::optional<ControlSettings> control;

@@ -6,7 +6,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "geo/admin.h"
 #include "tests/unit/geo/geo_world.h"
 
 using namespace bw;
@@ -140,55 +139,4 @@ TEST_CASE("DNS over TCP: one address gets so many connections and no more") {
   open = {desk.connect("203.0.113.1")};
   CHECK(desk.server->clients() == 1);
   ::close(open[0]);
-}
-
-namespace {
-
-struct Source final : AdminSource {
-  int reloads = 0;
-  std::vector<std::string> degraded() const override { return {"config"}; }
-  text::Json status() const override { return text::Json::object(); }
-  void reload() override { ++reloads; }
-};
-
-}  // namespace
-
-TEST_CASE("admin: who may do what") {
-  ManualClock clock;
-  net::Loop loop(clock);
-  metrics::Registry registry;
-  Source source;
-  struct Row {
-    const char* token;
-    const char* method;
-    const char* path;
-    const char* from;
-    const char* authorization;
-    int status;
-  };
-  for (const Row& row : {Row{"", "GET", "/healthz", "203.0.113.1:1", "", 200},
-                         Row{"", "GET", "/readyz", "203.0.113.1:1", "", 200},
-                         Row{"", "GET", "/metrics", "127.0.0.1:1", "", 200},
-                         Row{"", "GET", "/metrics", "203.0.113.1:1", "", 403},
-                         Row{"", "GET", "/v1/status", "[::1]:1", "", 200},
-                         Row{"", "POST", "/v1/reload", "127.0.0.1:1", "", 403},
-                         Row{"s", "GET", "/metrics", "127.0.0.1:1", "", 401},
-                         Row{"s", "GET", "/metrics", "203.0.113.1:1", "Bearer s", 200},
-                         Row{"s", "GET", "/metrics", "203.0.113.1:1", "Bearer t", 401},
-                         Row{"s", "GET", "/metrics", "203.0.113.1:1", "s", 401},
-                         Row{"s", "POST", "/v1/reload", "203.0.113.1:1", "Bearer s", 202},
-                         Row{"s", "GET", "/v1/reload", "203.0.113.1:1", "Bearer s", 405},
-                         Row{"s", "POST", "/metrics", "203.0.113.1:1", "Bearer s", 405},
-                         Row{"s", "GET", "/nothing", "203.0.113.1:1", "Bearer s", 404}}) {
-    Admin admin(loop, source, registry, row.token);
-    http::EndpointRequest request;
-    request.head.method = row.method;
-    request.head.target = row.path;
-    request.peer.peer = *net::Address::parse(row.from);
-    if (*row.authorization != 0) request.head.fields.add("Authorization", row.authorization);
-    INFO(row.method << " " << row.path << " " << row.from);
-    CHECK(admin.answer(request).status == row.status);
-  }
-  CHECK(source.reloads == 1);
-  loop.turn();
 }

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "origin/admin.h"
 #include "origin/synthetic.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/core/http/server_rig.h"
@@ -236,29 +235,4 @@ TEST_CASE("api: no more requests wait for the delay than may") {
   rig.rig.clock.advance(std::chrono::seconds(5));
   rig.rig.until([&] { return !first.got.empty(); });
   CHECK(first.got.starts_with("HTTP/1.1 200 "));
-}
-
-TEST_CASE("admin: what is there") {
-  metrics::Registry registry;
-  OriginMetrics metrics(registry);
-  http::ServerRig rig;
-  http::EndpointService admin(make_admin(registry, [] { return std::string("{\"x\":1}"); }), 100);
-  http::Server server(rig.loop, admin, {});
-  std::string why;
-  auto socket = net::open_listen_socket(*net::Address::parse("127.0.0.1:0"), false, &why);
-  rig.address = socket->address;
-  rig.listener = std::make_unique<net::Listener>(
-      rig.loop, socket->fd, [&](int fd, const net::Address& peer) { server.accept(fd, peer); });
-  const auto ask = [&](const std::string& line) {
-    net::End& client = rig.connect(line + " HTTP/1.1\r\nHost: o\r\nConnection: close\r\n\r\n");
-    rig.until([&] { return http::over(client); });
-    return client.got;
-  };
-  CHECK(ask("GET /healthz").starts_with("HTTP/1.1 200 "));
-  CHECK(ask("GET /readyz").find("\"ready\":true") != std::string::npos);
-  CHECK(ask("GET /metrics").find("breakwater_origin_outbox_entries") != std::string::npos);
-  CHECK(ask("GET /v1/status").ends_with("{\"x\":1}"));
-  CHECK(ask("POST /v1/status").starts_with("HTTP/1.1 405 "));
-  CHECK(ask("GET /other").starts_with("HTTP/1.1 404 "));
-  rig.clients.clear();
 }

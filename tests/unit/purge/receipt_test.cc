@@ -87,9 +87,8 @@ TEST_CASE("rate: items are counted, and the reserve is for everything") {
 TEST_CASE("token: found by secret only, allowed by scope and site") {
   Token token{"ops", sha256("s3cret"), {"shop"}, scope_url | scope_read};
   const std::vector<Token> tokens = {token};
-  REQUIRE(find_token(tokens, "Bearer s3cret") != nullptr);
-  CHECK(find_token(tokens, "bearer  s3cret ") != nullptr);
-  for (const char* bad : {"", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "s3cret"}) {
+  REQUIRE(find_token(tokens, "s3cret") != nullptr);
+  for (const char* bad : {"", "s3cre", "s3crets", "Bearer s3cret"}) {
     CAPTURE(bad);
     CHECK(find_token(tokens, bad) == nullptr);
   }

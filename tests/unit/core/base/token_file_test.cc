@@ -1,8 +1,10 @@
 #include "core/base/token_file.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <fstream>
 
+#include "core/base/settings.h"
 #include "tests/support/temp_dir.h"
 
 using namespace bw;
@@ -41,4 +43,24 @@ TEST_CASE("token file: one that isn't there is named") {
   std::string why;
   CHECK_FALSE(read_token_file(dir / "none.token", &why));
   CHECK(why == (dir / "none.token") + ": cannot be read");
+}
+
+TEST_CASE("token file: one that is missing or that others can read is warned of") {
+  namespace fs = std::filesystem;
+  test::TempDir dir;
+  const std::string path = dir / "a.token";
+  const auto warned = [&](const std::string& file) {
+    Diagnostics diagnostics;
+    check_secret_file(file, "admin.token_file", diagnostics);
+    CHECK(diagnostics.ok());
+    return diagnostics.warnings();
+  };
+  CHECK(warned("").empty());
+  CHECK(warned(path) == std::vector<std::string>{"admin.token_file: " + path + " isn't there"});
+  std::ofstream(path) << "s3cret\n";
+  fs::permissions(path, fs::perms::owner_read | fs::perms::group_read);
+  CHECK(warned(path).empty());
+  fs::permissions(path, fs::perms::others_read, fs::perm_options::add);
+  CHECK(warned(path) ==
+        std::vector<std::string>{"admin.token_file: " + path + " can be read by others"});
 }

@@ -119,3 +119,26 @@ TEST_CASE("endpoint: percent escapes") {
   CHECK(percent_decode("%zz") == std::nullopt);
   CHECK(percent_decode("") == "");
 }
+
+TEST_CASE("endpoint: the bearer's token, whatever the scheme's case") {
+  struct Row {
+    const char* field;
+    std::optional<std::string> token;
+  };
+  const Row row = GENERATE(values<Row>({{"Bearer s3cret", "s3cret"},
+                                        {"bearer  s3cret", "s3cret"},
+                                        {"BEARER s3cret ", "s3cret"},
+                                        {"", std::nullopt},
+                                        {"Bearer", std::nullopt},
+                                        {"Bearer ", std::nullopt},
+                                        {"Bearers3cret", std::nullopt},
+                                        {"Basic s3cret", std::nullopt},
+                                        {"s3cret", std::nullopt}}));
+  CAPTURE(row.field);
+  EndpointRequest request;
+  request.head.fields.add("Authorization", row.field);
+  CHECK(request.bearer() == row.token);
+  // Two of them are no token of anybody.
+  request.head.fields.add("Authorization", row.field);
+  CHECK(request.bearer() != "s3cret");
+}
