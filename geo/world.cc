@@ -165,6 +165,8 @@ std::shared_ptr<const World> compile_world(const GeodnsSettings& settings,
                                            std::vector<dns::CookieSecret> secrets,
                                            Diagnostics& diagnostics) {
   auto world = std::make_shared<World>();
+  // Else a list may be short because its items were refused.
+  const bool whole = diagnostics.ok();
   std::map<std::string, Place> names;
   for (const PopSettings& one : settings.pops) {
     const auto fault = [&](std::string_view key, std::string_view found, std::string_view allowed) {
@@ -182,8 +184,10 @@ std::shared_ptr<const World> compile_world(const GeodnsSettings& settings,
       }
       pop.addresses.push_back(*ip);
     }
-    if (pop.addresses.empty()) fault("pop.addresses", "an empty list", "at least one address");
-    if (one.min_nodes > pop.addresses.size()) {
+    if (whole && pop.addresses.empty()) {
+      fault("pop.addresses", "an empty list", "at least one address");
+    }
+    if (whole && one.min_nodes > pop.addresses.size()) {
       fault("pop.min_nodes", std::to_string(one.min_nodes), "at most the number of addresses");
     }
     if (!one.probe.empty()) pop.probe = parse_probe_url(one.probe);

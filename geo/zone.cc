@@ -209,6 +209,7 @@ void ZoneSet::add(const ZoneSettings& settings, uint32_t file_time,
   };
   node_of(zone.apex_).sets.push_back(std::move(servers));
   for (const EdgeNameSettings& edge : settings.edges) {
+    if (edge.name.empty() || edge.map.empty()) continue;  // told by their rules
     const std::optional<Name> name = full_name(edge.name, zone.apex_);
     if (!name) {
       fault(edge.place, "zone.edge.name", edge.name, "a name that fits into 255 bytes");
@@ -231,6 +232,7 @@ void ZoneSet::add(const ZoneSettings& settings, uint32_t file_time,
                          .answers = edge.answers};
   }
   for (const RecordSettings& record : settings.records) {
+    if (record.name.empty() || record.type.empty()) continue;  // told by their rules
     const std::optional<Name> name = full_name(record.name, zone.apex_);
     if (!name) {
       fault(record.place, "zone.record.name", record.name, "a name that fits into 255 bytes");

@@ -43,6 +43,8 @@ EndpointResponse problem(int status, std::string_view name, std::string_view det
   return response;
 }
 
+EndpointResponse malformed_query() { return problem(400, "query", "a percent escape is broken"); }
+
 EndpointResponse storage_problem(const Error& error) {
   log::error("store: " + describe(error));
   if (error.kind == Error::Kind::busy) return problem(503, "busy", "too many purges wait");
@@ -104,6 +106,7 @@ std::string tags_of(std::string_view id, const Json& product) {
 
 EndpointResponse get_product(const EndpointRequest& request, const std::string& id,
                              ProductStore& store, WallTime now) {
+  if (!http::percent_decode(request.head.query().value_or(""))) return malformed_query();
   const auto fields = parse_fields(request.query("fields").value_or(""));
   if (!fields) return problem(400, "query", "fields: names of a product's members");
   const auto found = store.get(id);
@@ -116,6 +119,7 @@ EndpointResponse get_product(const EndpointRequest& request, const std::string& 
 }
 
 EndpointResponse list_products(const EndpointRequest& request, ProductStore& store, WallTime now) {
+  if (!http::percent_decode(request.head.query().value_or(""))) return malformed_query();
   const auto fields = parse_fields(request.query("fields").value_or(""));
   if (!fields) return problem(400, "query", "fields: names of a product's members");
   size_t limit = kUsuallyListed;

@@ -142,15 +142,20 @@ int run_lab(const LabOptions& options) {
   auto* interruption = new Interruption(options.keep);
   SystemClock clock;
   std::string why;
+  std::unique_ptr<Trace> trace;
+  if (!options.replay.empty()) {
+    trace = Trace::open(options.replay, &why);
+    if (trace == nullptr) return fail(why);
+  }
   const std::unique_ptr<Lab> lab = Lab::make(clock, options.keep, &why);
   if (lab == nullptr) return fail(why);
   interruption->set_folder(lab->plan().folder());
   say("Breakwater's lab: three POPs, a shield, the purge service, GeoDNS and an origin.");
   if (!lab->start(&why)) return fail(why);
   say_where(lab->plan());
-  if (!options.replay.empty()) {
-    const ReplayOptions what{.file = options.replay, .max_object = options.max_object};
-    return replay(*lab, what, &why) ? 0 : fail(why);
+  if (trace != nullptr) {
+    const ReplayOptions what{.name = options.replay, .max_object = options.max_object};
+    return replay(*lab, *trace, what, &why) ? 0 : fail(why);
   }
   const std::span<const Step> steps = options.check ? all_steps() : story_steps();
   std::string broken;

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "cli/lab/step.h"
-#include "cli/lab/trace.h"
 
 namespace bw::cli {
 namespace {
@@ -44,9 +43,7 @@ double percent(uint64_t part, uint64_t whole) {
 
 }  // namespace
 
-bool replay(Lab& lab, const ReplayOptions& options, std::string* why) {
-  const std::unique_ptr<Trace> trace = Trace::open(options.file, why);
-  if (trace == nullptr) return false;
+bool replay(Lab& lab, Trace& trace, const ReplayOptions& options, std::string* why) {
   std::array<Tier, 3> tiers = {{{"edge"}, {"shield"}, {"origin"}}};
   uint64_t asked = 0, skipped = 0, failed = 0, wrong = 0;
   std::string broken;
@@ -56,7 +53,7 @@ bool replay(Lab& lab, const ReplayOptions& options, std::string* why) {
       options.together,
       [&](Ask& ask) {
         for (;;) {
-          const std::optional<TraceRequest> request = trace->next(&broken);
+          const std::optional<TraceRequest> request = trace.next(&broken);
           if (!request) return false;
           if (request->size > options.max_object) {
             ++skipped;
@@ -98,7 +95,7 @@ bool replay(Lab& lab, const ReplayOptions& options, std::string* why) {
   std::printf(
       "replayed %s: %llu requests, %llu bytes in %.1f s (%llu skipped, %llu failed, %llu of "
       "another length)\n",
-      options.file.c_str(), static_cast<unsigned long long>(requests),
+      options.name.c_str(), static_cast<unsigned long long>(requests),
       static_cast<unsigned long long>(bytes), seconds, static_cast<unsigned long long>(skipped),
       static_cast<unsigned long long>(failed), static_cast<unsigned long long>(wrong));
   std::printf(

@@ -6,15 +6,16 @@
 #include <string>
 
 #include "cli/lab/cast.h"
+#include "cli/lab/trace.h"
 
 namespace bw::cli {
 
 struct ReplayOptions {
-  std::string file;
+  std::string name;                // of the trace, for people
   uint64_t max_object = 64 << 20;  // larger are skipped and counted
   size_t together = 32;            // requests under way
 };
 // Prints hit ratios, fetches and latencies per tier. False: `why` holds a line.
-bool replay(Lab& lab, const ReplayOptions& options, std::string* why);
+bool replay(Lab& lab, Trace& trace, const ReplayOptions& options, std::string* why);
 
 }  // namespace bw::cli

@@ -24,6 +24,9 @@ class OperatorCommands(stage.Story):
         wrong = self.run_command("edge", "--no-such-flag")
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("--no-such-flag", wrong.stderr)
+        lab = self.run_command("lab", "--replay", self.folder / "nope")
+        self.assertEqual((lab.returncode, lab.stdout), (1, ""), "nothing was started for it")
+        self.assertIn("nope", lab.stderr)
 
     def test_check_knows_the_program(self):
         good = self.write("purged.toml", '[[listen]]\naddress = "127.0.0.1:0"\n'

@@ -75,6 +75,11 @@ TEST_CASE("command line: help goes to stdout, is 0, and names every command") {
   const CommandLine purge = parse_command_line({"purge", "--help"});
   CHECK(purge.outcome.code == 0);
   CHECK(purge.outcome.out.find("--wait") != std::string::npos);
+  for (const char* name : {"purged", "purge", "status"}) {
+    INFO(name << ": the whole program's last words are not each command's");
+    const CommandLine help = parse_command_line({name, "--help"});
+    CHECK(help.outcome.out.find("A first look") == std::string::npos);
+  }
   CHECK(parse_command_line({"--version"}).outcome.out.starts_with("breakwater "));
 }
 
@@ -102,6 +107,7 @@ TEST_CASE("command line: programs take their flags") {
   const auto geodns = asked<geo::GeodnsOptions>({"geodns", "--config", "g.toml"});
   CHECK(geodns.config_file == "g.toml");
   CHECK(asked<LabOptions>({"lab", "--check"}).check);
+  CHECK(parse_command_line({"lab", "--check", "--replay", "t"}).outcome.code == 2);
   CHECK(asked<LabOptions>({"lab", "--replay", "t", "--max-object", "1MiB"}).max_object == 1 << 20);
 }
 

@@ -106,6 +106,8 @@ TEST_CASE("products: refusals") {
   CHECK(rig.ask("POST", "/v1/products", kLamp).status == 405);
   CHECK(rig.ask("GET", "/v1/products?limit=0").status == 400);
   CHECK(rig.ask("GET", "/v1/products?fields=x").status == 400);
+  CHECK(rig.ask("GET", "/v1/products?limit=%zz").status == 400);
+  CHECK(rig.ask("GET", "/v1/products/1?fields=%").status == 400);
   CHECK(rig.ask("GET", "/v1/products?cursor=a%2Fb").status == 400);
   CHECK(rig.ask("POST", "/v1/events", "{").status == 400);
   CHECK(rig.ask("GET", "/v1/events").status == 405);
