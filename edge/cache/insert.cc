@@ -10,13 +10,7 @@
 #include "edge/cache/vary.h"
 
 namespace bw::edge {
-namespace {
-
-constexpr size_t kFlat = 1u << 20;         // bodies up to this lie in one piece
-constexpr size_t kFirstBlock = 64u << 10;  // of a body whose length isn't known
-constexpr size_t kBlock = 256u << 10;
-
-}  // namespace
+namespace {}  // namespace
 
 void clean_stored_fields(http::FieldList& fields, bool strip_set_cookie) {
   http::remove_hop_by_hop(fields);
@@ -44,71 +38,32 @@ struct Insert::State {
   std::optional<uint64_t> length;
   ObjectMeta meta;
   bool in_memory = true;
-  std::vector<Slice> pieces;  // full blocks
-  Ref<Buffer> block;          // the one that fills
-  size_t filled = 0;
-  size_t reserved = 0;
+  std::shared_ptr<BodyMemory> memory;  // what the body's pieces count in
   std::unique_ptr<DiskWrite> disk;
   Ref<Object> object;
   Reason reason = Reason::none;
 
   explicit State(Store& of) : store(of) {}
-  ~State() { drop_memory(); }
 
-  void drop_memory() {
-    in_memory = false;
-    pieces.clear();
-    block = {};
-    filled = 0;
-    store.memory_.release(reserved);
-    reserved = 0;
-  }
-  bool start_block() {
-    size_t size = meta.body_size + filled < kFlat ? kFirstBlock : kBlock;
-    if (length.has_value()) {
-      const uint64_t left = *length - std::min(*length, meta.body_size);
-      size = static_cast<size_t>(std::clamp<uint64_t>(left, 1, *length <= kFlat ? kFlat : kBlock));
-    }
-    if (!store.memory_.reserve(size)) return false;
-    reserved += size;
-    block = Buffer::make(size);
-    filled = 0;
-    return true;
-  }
-  void end_block() {
-    if (filled > 0) pieces.emplace_back(block, block->data(), filled);
-    block = {};
-    filled = 0;
-  }
-  // Copied into blocks of our own: a slice may pin a buffer far greater than itself, and then no
-  // bound would hold.
-  bool copy(std::string_view bytes) {
-    while (!bytes.empty()) {
-      if (!block && !start_block()) return false;
-      const size_t part = std::min(bytes.size(), block->capacity() - filled);
-      std::memcpy(block->data() + filled, bytes.data(), part);
-      filled += part;
-      bytes.remove_prefix(part);
-      if (filled == block->capacity()) end_block();
-    }
-    return true;
-  }
-  // No slack: one piece up to 1 MiB, else only the last block is cut to its size.
-  std::vector<Slice> take_body() {
-    const bool cut = block && filled > 0;
-    end_block();
-    if (pieces.size() > 1 && meta.body_size <= kFlat) {
-      const Ref<Buffer> flat = Buffer::make(static_cast<size_t>(meta.body_size));
+  // No slack: one piece up to kFlat, else only the last block is cut to its size. True: nothing of
+  // it counts in `memory` any more.
+  bool tidy(std::vector<Slice>& body) const {
+    size_t size = 0;
+    for (const Slice& piece : body) size += piece.size();
+    BW_CHECK(size == meta.body_size);
+    if (body.size() > 1 && size <= kFlat) {
+      const Ref<Buffer> flat = Buffer::make(size);
       size_t at = 0;
-      for (const Slice& piece : pieces) {
+      for (const Slice& piece : body) {
         std::memcpy(flat->data() + at, piece.data(), piece.size());
         at += piece.size();
       }
-      pieces.assign(1, Slice(flat, flat->data(), at));
-    } else if (cut) {
-      pieces.back() = Slice::copy_of(pieces.back().view());
+      body.assign(1, Slice(flat, flat->data(), size));
+      return true;
     }
-    return std::move(pieces);
+    if (body.empty() || memory == nullptr || memory->held() == size) return false;
+    body.back() = Slice::copy_of(body.back().view());
+    return body.size() == 1;
   }
 };
 
@@ -168,12 +123,13 @@ std::unique_ptr<Insert> Store::begin_insert(NewObject object, Reason* why) {
     state->disk = disk_->begin_write(std::move(record), length, &error);
     if (error.kind != Error::Kind::too_large) disk_refused = Reason::disk_busy;
   }
-  if (length > memory_.size() / 4) state->drop_memory();
+  if (length > memory_.size() / 4) state->in_memory = false;
   if (!state->in_memory && state->disk == nullptr) return refuse(disk_refused);
   state->policy = std::move(object.policy);
   state->start = object.start;
   state->first_byte_sent = object.first_byte_sent;
   state->length = object.content_length;
+  state->memory = std::move(object.memory);
   return std::make_unique<Insert>(std::move(state));
 }
 
@@ -182,7 +138,7 @@ bool Insert::append(const Slice& piece) {
   if (s.reason != Reason::none) return false;
   const auto refuse = [&s](Reason reason) {
     s.reason = reason;
-    s.drop_memory();
+    s.in_memory = false;
     s.disk.reset();
     return false;
   };
@@ -193,7 +149,7 @@ bool Insert::append(const Slice& piece) {
   bool large = false;
   if (s.in_memory) {
     large = s.meta.body_size + piece.size() > quarter;
-    if (large || !s.copy(piece.view())) s.drop_memory();
+    if (large) s.in_memory = false;
   }
   Reason disk_reason = Reason::too_large;
   if (s.disk != nullptr) {
@@ -208,13 +164,23 @@ bool Insert::append(const Slice& piece) {
   return s.in_memory || s.disk != nullptr ? true : refuse(disk_reason);
 }
 
-bool Insert::commit() {
+bool Insert::let_go_of_memory() {
+  State& s = *state_;
+  s.in_memory = false;
+  if (s.disk != nullptr) return true;
+  if (s.reason == Reason::none) s.reason = Reason::no_room;
+  return false;
+}
+
+bool Insert::in_memory() const { return state_->in_memory; }
+
+bool Insert::commit(std::vector<Slice> body) {
   State& s = *state_;
   if (s.reason != Reason::none) return false;
   Store& store = s.store;
   const auto refuse = [&](Reason reason) {
     s.reason = reason;
-    s.drop_memory();
+    s.in_memory = false;
     s.disk.reset();
     return false;
   };
@@ -227,11 +193,15 @@ bool Insert::commit() {
   const CacheKey key = s.meta.key;
   bool kept = false;
   if (s.in_memory) {
-    std::vector<Slice> body = s.take_body();
+    const bool copied = s.tidy(body);
     const Ref<Object> object(new Object(s.meta, std::move(body)));
     object->set_validated(s.first_byte_sent);
-    s.drop_memory();  // what was reserved is now the object's to ask for
+    // What was counted on its way is now the object's to ask for.
+    BodyMemory* const counted = copied ? nullptr : s.memory.get();
+    if (counted != nullptr) counted->settle();
     const MemoryTier::Put put = store.put_object(object, s.policy->max_variants, 0);
+    if (counted != nullptr && put != MemoryTier::Put::stored) counted->unsettle();
+    s.in_memory = false;
     if (put == MemoryTier::Put::younger) return refuse(Reason::younger);
     kept = put == MemoryTier::Put::stored;
     if (kept) s.object = object;

@@ -14,6 +14,8 @@ constexpr size_t kShards = 16;
 constexpr size_t kOthers = 3;        // shards beside one's own that a victim is looked for in
 constexpr size_t kEntryBytes = 208;  // an entry with its node, bucket and place in the heap
 constexpr size_t kGhostBytes = 104;  // a ghost with its node, bucket and place in the queue
+constexpr size_t kLooks = 2;         // at entries that were being read, whether they still are
+constexpr size_t kMostLooks = 256;   // when nothing else could go
 constexpr double kNoGate = std::numeric_limits<double>::infinity();
 
 struct KeyHasher {
@@ -30,13 +32,17 @@ struct MemoryTier::Entry {
   std::atomic<uint32_t> frequency{1};  // up to 255
   std::atomic<double> priority{0};     // H
   double heap_key = 0;                 // a lower bound of H: under the shard's lock
-  size_t heap_at = 0;
+  size_t heap_at = 0;                  // place in the heap, or in `read` when it's there
+  bool read = false;
 };
 
 struct MemoryTier::Shard {
   mutable std::shared_mutex mutex;
   std::unordered_map<Hash128, Entry, KeyHasher> index;
-  std::vector<Entry*> heap;                                 // least heap_key first
+  std::vector<Entry*> heap;  // least heap_key first
+  // Were being read when they'd have gone: out of the heap until they are found free again.
+  std::vector<Entry*> read;
+  size_t next_look = 0;
   std::unordered_map<Hash128, uint32_t, KeyHasher> ghosts;  // frequencies of who has gone
   std::deque<Hash128> ghost_queue;
 
@@ -69,6 +75,12 @@ struct MemoryTier::Shard {
   }
   void pull(const Entry& entry) {
     const size_t at = entry.heap_at;
+    if (entry.read) {
+      read.back()->heap_at = at;
+      read[at] = read.back();
+      read.pop_back();
+      return;
+    }
     Entry* last = heap.back();
     heap.pop_back();
     if (last == &entry) return;
@@ -76,14 +88,40 @@ struct MemoryTier::Shard {
     sift_down(at);
     sift_up(last->heap_at);
   }
-  // Hits raise priorities without touching the heap: the top is put right before it is believed.
+  // With the shard locked nobody can begin to read it.
+  static bool is_read(const Entry& entry) { return entry.object->pins() > 1; }
+  // Returns entries that nobody reads any more to the heap.
+  void look_at_read(size_t most) {
+    for (size_t n = std::min(most, read.size()); n > 0; --n) {
+      if (next_look >= read.size()) next_look = 0;
+      Entry* entry = read[next_look];
+      if (is_read(*entry)) {
+        ++next_look;
+        continue;
+      }
+      pull(*entry);
+      entry->read = false;
+      push(entry);
+    }
+  }
+  // Of those that nobody reads. Hits raise priorities without touching the heap: the top is put
+  // right before it is believed.
   Entry* lowest() {
+    look_at_read(heap.empty() ? kMostLooks : kLooks);
     while (!heap.empty()) {
       Entry* top = heap[0];
       const double priority = top->priority.load(std::memory_order_relaxed);
-      if (priority <= top->heap_key) return top;
-      top->heap_key = priority;
-      sift_down(0);
+      if (priority > top->heap_key) {
+        top->heap_key = priority;
+        sift_down(0);
+      } else if (is_read(*top)) {
+        pull(*top);
+        top->read = true;
+        top->heap_at = read.size();
+        read.push_back(top);
+      } else {
+        return top;
+      }
     }
     return nullptr;
   }
@@ -111,7 +149,8 @@ MemoryTier::MemoryTier(size_t size, Objective objective, uint64_t secret)
     : size_(size),
       objective_(objective),
       shards_(std::make_unique<Shard[]>(kShards)),
-      read_on_(std::make_shared<std::atomic<size_t>>(0)) {
+      read_on_(std::make_shared<std::atomic<size_t>>(0)),
+      reserved_(std::make_shared<std::atomic<size_t>>(0)) {
   for (size_t i = 0; i < kShards; ++i) {
     shards_[i].index = decltype(Shard::index)(16, KeyHasher{secret});
     shards_[i].ghosts = decltype(Shard::ghosts)(16, KeyHasher{secret});
@@ -158,7 +197,7 @@ void MemoryTier::remove(Shard& from, Entry& entry, Dropped& dropped) {
 }
 
 // Lets the least worthy of `own` (locked) and of a few other shards go, unless all are worth more
-// than `worth`. False: none could go.
+// than `worth`. False: none could go, or all are being read.
 bool MemoryTier::evict_one(Shard& own, double worth, Dropped& dropped) {
   Shard* from = &own;
   Entry* victim = own.lowest();
@@ -217,7 +256,7 @@ MemoryTier::Put MemoryTier::try_put(const Hash128& key, const Ref<Object>& objec
   // Counted first, so that two that come at once don't both take the last room.
   used_.fetch_add(charge, std::memory_order_relaxed);
   while (used() > size_) {
-    if (charge <= size_ && may_evict() && evict_one(in, worth, dropped)) continue;
+    if (charge <= size_ && evict_one(in, worth, dropped)) continue;
     used_.fetch_sub(charge, std::memory_order_relaxed);
     if (used() + kGhostBytes <= size_) {
       used_.fetch_add(static_cast<size_t>(in.remember(key, frequency)), std::memory_order_relaxed);
@@ -246,26 +285,27 @@ void MemoryTier::erase(const Hash128& key, uint64_t generation) {
   }
 }
 
-bool MemoryTier::reserve(size_t bytes) {
-  Dropped dropped;
-  if (reserved_.fetch_add(bytes, std::memory_order_relaxed) + bytes > size_ / 2) {
-    reserved_.fetch_sub(bytes, std::memory_order_relaxed);
-    return false;
-  }
-  used_.fetch_add(bytes, std::memory_order_relaxed);
+// False: what is left is being read, or on its way.
+bool MemoryTier::make_room() {
   while (used() > size_) {
+    Dropped dropped;
     Shard& own = shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % kShards];
     const std::unique_lock lock(own.mutex);
-    if (may_evict() && evict_one(own, kNoGate, dropped)) continue;
-    release(bytes);
-    return false;
+    if (!evict_one(own, kNoGate, dropped)) return false;
   }
   return true;
 }
 
-void MemoryTier::release(size_t bytes) {
-  used_.fetch_sub(bytes, std::memory_order_relaxed);
-  reserved_.fetch_sub(bytes, std::memory_order_relaxed);
+bool MemoryTier::reserve(size_t bytes) {
+  const size_t before = reserved_->fetch_add(bytes, std::memory_order_relaxed);
+  if (before + bytes <= size_ / 2 && make_room()) return true;
+  release(bytes);
+  return false;
+}
+
+void MemoryTier::reserve_anyway(size_t bytes) {
+  const size_t before = reserved_->fetch_add(bytes, std::memory_order_relaxed);
+  if (before + bytes <= size_ / 2) (void)make_room();
 }
 
 }  // namespace bw::edge

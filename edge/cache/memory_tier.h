@@ -5,9 +5,9 @@
 // asked for often, however large); H = L + v at each request; the victim is the lowest H of its
 // own shard and a few others, L the H of the last victim; who is worth less than the victim isn't
 // let in. Threads: any; a hit takes its shard's lock shared. Bounds: used() <= size at all times
-// but for the object just being put in; fills under way at most a half. What was evicted but is
-// still being read counts too; beyond a quarter of it nothing is let in, so that slow readers
-// neither break the bound nor empty the cache.
+// but for the object just being put in and what reserve_anyway() takes; bodies on their way get at
+// most a half. Whatever is being read stays: evicting it would free nothing, so that slow readers
+// neither break the bound nor empty the cache. What was erased and is still being read counts.
 #pragma once
 
 #include <atomic>
@@ -44,15 +44,20 @@ class MemoryTier {
   // That generation or an older one.
   void erase(const Hash128& key, uint64_t generation);
 
-  // Room for a fill under way, counted against the budget; false: refused.
+  // Room for a body on its way, counted against the budget; false: refused.
   bool reserve(size_t bytes);
-  void release(size_t bytes);
+  // Counted although there may be no room. Objects make room only as far as they do for reserve().
+  void reserve_anyway(size_t bytes);
+  void release(size_t bytes) { reserved_->fetch_sub(bytes, std::memory_order_relaxed); }
+  // For those who release by themselves, maybe when the tier has gone.
+  const std::shared_ptr<std::atomic<size_t>>& reserved_count() const { return reserved_; }
 
   size_t size() const { return size_; }
-  size_t used() const { return used_.load(std::memory_order_relaxed) + read_on(); }
+  size_t used() const { return used_.load(std::memory_order_relaxed) + read_on() + reserved(); }
   // Of objects that have gone and are still read.
   size_t read_on() const { return read_on_->load(std::memory_order_relaxed); }
-  size_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
+  // Of bodies on their way.
+  size_t reserved() const { return reserved_->load(std::memory_order_relaxed); }
   uint64_t objects() const { return objects_.load(std::memory_order_relaxed); }
   uint64_t evicted() const { return evicted_.load(std::memory_order_relaxed); }
 
@@ -64,14 +69,14 @@ class MemoryTier {
   double value_of(uint32_t frequency, size_t bytes) const;
   void remove(Shard& from, Entry& entry, Dropped& dropped);
   bool evict_one(Shard& own, double worth, Dropped& dropped);
-  bool may_evict() const { return read_on() <= size_ / 4; }
+  bool make_room();
 
   const size_t size_;
   const Objective objective_;
   std::unique_ptr<Shard[]> shards_;
-  std::atomic<size_t> used_{0};
-  std::shared_ptr<std::atomic<size_t>> read_on_;  // objects may outlive the tier
-  std::atomic<size_t> reserved_{0};
+  std::atomic<size_t> used_{0};                    // by objects that are there, and ghosts
+  std::shared_ptr<std::atomic<size_t>> read_on_;   // objects may outlive the tier
+  std::shared_ptr<std::atomic<size_t>> reserved_;  // and so may their bodies
   std::atomic<uint64_t> objects_{0};
   std::atomic<uint64_t> evicted_{0};
   std::atomic<double> level_{0};  // L

@@ -20,6 +20,7 @@
 #include "core/base/slice.h"
 #include "core/base/task.h"
 #include "core/http/message.h"
+#include "edge/cache/body_memory.h"
 #include "edge/cache/cache_policy.h"
 #include "edge/cache/disk_tier.h"
 #include "edge/cache/freshness.h"
@@ -75,6 +76,8 @@ struct NewObject {
   Position pos = 0;          // fill_pos()
   MonoTime first_byte_sent;  // of the request
   uint64_t generation = 0;   // Store::begin_fetch(), taken before the first byte was sent
+  // What the pieces of the body count in; null: in nothing.
+  std::shared_ptr<BodyMemory> memory;
 };
 
 class Store;
@@ -82,6 +85,7 @@ class Store;
 // One response on its way in. Dropped uncommitted: nothing is stored. Threads: one at a time.
 class Insert {
  public:
+  static constexpr size_t kFlat = 1 << 20;  // bodies up to this lie in one piece in memory
   struct State;
   explicit Insert(std::unique_ptr<State> state);
   ~Insert();
@@ -90,9 +94,14 @@ class Insert {
 
   // false: it can no longer be stored (reason()); the fill goes on without it.
   bool append(const Slice& piece);
+  // Memory has no room for it; false: then it can't be stored.
+  bool let_go_of_memory();
+  // Memory is to hold it, as far as is known.
+  bool in_memory() const;
   // The body was proven whole. Looks at purges again; a newer one, or a younger object under the
   // key, refuses: reason(). The object is nullptr then, or when it is on disk only.
-  bool commit();
+  // `body`: all that was appended, in pieces that pin nothing else, when it's in_memory().
+  bool commit(std::vector<Slice> body = {});
   Ref<Object> object() const;
   Reason reason() const;
 

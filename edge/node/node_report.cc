@@ -105,6 +105,17 @@ void Node::declare_metrics() {
   registry_.ask(Kind::gauge, "breakwater_memory_objects", "objects in the memory tier", {}, [this] {
     return std::vector<Sample>{{{}, static_cast<double>(store_->memory().objects())}};
   });
+  registry_.ask(Kind::counter, "breakwater_memory_evictions_total",
+                "objects that the memory tier let go for others", {}, [this] {
+                  return std::vector<Sample>{{{}, static_cast<double>(store_->memory().evicted())}};
+                });
+  registry_.ask(
+      Kind::gauge, "breakwater_fill_bytes",
+      "bytes of bodies on their way, held for the store or for readers that lag: part "
+      "of memory.size",
+      {}, [this] {
+        return std::vector<Sample>{{{}, static_cast<double>(store_->memory().reserved())}};
+      });
   registry_.ask(Kind::gauge, "breakwater_disk_state",
                 "of the disk tier: 0 off, 1 ok, 2 full, 3 failed", {}, [this] {
                   const int state = disk_ == nullptr ? 0 : static_cast<int>(disk_->state());

@@ -16,6 +16,7 @@ namespace {
 using http::FieldId;
 
 constexpr size_t kBlock = 64 * 1024;
+constexpr size_t kKeptBlock = 256 * 1024;  // of a large body that memory will hold
 
 // Refusals that say nothing about whether the next response may be shared: they make no mark.
 bool makes_mark(Reason reason) {
@@ -38,7 +39,8 @@ Fill::Fill(Worker& home, FillPlan plan)
     : home_(home),
       plan_(std::move(plan)),
       begun_(home.loop().now()),
-      requested_(home.loop().wall()) {}
+      requested_(home.loop().wall()),
+      memory_(std::make_shared<BodyMemory>(home.store().memory())) {}
 
 Fill::~Fill() = default;
 
@@ -135,8 +137,7 @@ void Fill::on_fetch_head(const http::ResponseHead& head) {
     head_ = std::move(made);
     state_ = FillState::body;
     storing_ = insert_ != nullptr;
-    const uint64_t quarter = home_.store().memory().size() / 4;
-    keep_all_ = storing_ && head.content_length.value_or(0) <= quarter;
+    keep_all_ = storing_ && insert_->in_memory();
   }
   notify();
   look_at_readers();
@@ -208,7 +209,8 @@ NewObject Fill::new_object(const FillHead& made, const Judgement& judgement) con
           .start = plan_.start,
           .pos = made.pos,
           .first_byte_sent = begun_,
-          .generation = plan_.generation};
+          .generation = plan_.generation,
+          .memory = memory_};
 }
 
 void Fill::on_not_modified(const FillHead& received) {
@@ -259,25 +261,62 @@ void Fill::on_fetch_body(std::string_view piece) {
   look_at_readers();
 }
 
-// Copies into blocks: a slice pins its block only.
+// Copies into blocks, once for readers, memory and disk: a slice pins its block only.
 void Fill::append(std::string_view piece) {
   while (!piece.empty()) {
-    if (!buffer_ || buffer_used_ == buffer_->capacity()) {
-      size_t size = kBlock;
-      if (head_->head.content_length) {
-        const uint64_t left =
-            *head_->head.content_length - std::min(*head_->head.content_length, total_);
-        size = static_cast<size_t>(std::clamp<uint64_t>(left, 1, kBlock));
-      }
-      buffer_ = Buffer::make(std::max(size, std::min(piece.size(), kBlock)));
-      buffer_used_ = 0;
-    }
-    const size_t take = std::min(piece.size(), buffer_->capacity() - buffer_used_);
-    std::memcpy(buffer_->data() + buffer_used_, piece.data(), take);
-    publish(Slice(buffer_, buffer_->data() + buffer_used_, take));
-    buffer_used_ += take;
+    if (!block_ || block_used_ == block_->capacity()) next_block();
+    const size_t take = std::min(piece.size(), block_->capacity() - block_used_);
+    std::memcpy(block_->data() + block_used_, piece.data(), take);
+    publish(Slice(block_, block_->data() + block_used_, take));
+    block_used_ += take;
     piece.remove_prefix(take);
   }
+}
+
+// In one piece what memory will hold in one piece.
+size_t Fill::block_size() const {
+  const bool kept = insert_ != nullptr && insert_->in_memory();
+  const std::optional<uint64_t>& length = head_->head.content_length;
+  if (!length) return kept && total_ >= Insert::kFlat ? kKeptBlock : kBlock;
+  const uint64_t left = *length - std::min(*length, total_);
+  const size_t most = !kept ? kBlock : *length <= Insert::kFlat ? Insert::kFlat : kKeptBlock;
+  return static_cast<size_t>(std::clamp<uint64_t>(left, 1, most));
+}
+
+void Fill::next_block() {
+  block_ = memory_->try_block(block_size());
+  while (!block_ && make_room()) block_ = memory_->try_block(block_size());
+  const bool scarce = !block_;
+  if (scarce) block_ = memory_->block(block_size());
+  block_used_ = 0;
+  const std::lock_guard lock(mutex_);
+  scarce_ = scarce;
+}
+
+// Gives up what holds more than readers need: being kept in memory, then on disk. Not the disk
+// when it spares several to wait for each other, or when someone is to read on from it.
+bool Fill::make_room() {
+  if (insert_ == nullptr) return false;
+  const bool in_memory = insert_->in_memory();
+  if (in_memory && !insert_->let_go_of_memory()) insert_.reset();
+  std::unique_ptr<Insert> dropped;  // dies outside the lock
+  const std::lock_guard lock(mutex_);
+  if (!in_memory) {
+    size_t readers = 0;
+    bool overrun = false;
+    for (const LoopReaders& one : loops_) {
+      readers += one.readers.size();
+      for (const FillReader* reader : one.readers) {
+        overrun = overrun || reader->position_ < popped_bytes_;
+      }
+    }
+    if (readers > 1 || overrun) return false;
+    dropped = std::move(insert_);
+  }
+  storing_ = insert_ != nullptr;
+  keep_all_ = false;
+  trim_locked();
+  return true;
 }
 
 void Fill::publish(Slice piece) {
@@ -286,22 +325,27 @@ void Fill::publish(Slice piece) {
   total_ += piece.size();
   // Small ones grow together: a list of bytes would cost far more than the bytes.
   // Only within one block: two may lie side by side, and a slice pins but one of them.
-  if (!pieces_.empty() && piece.data() != buffer_->data() &&
+  if (!pieces_.empty() && piece.data() != block_->data() &&
       pieces_.back().data() + pieces_.back().size() == piece.data()) {
     const Slice& last = pieces_.back();
-    pieces_.back() = Slice(buffer_, last.data(), last.size() + piece.size());
+    pieces_.back() = Slice(block_, last.data(), last.size() + piece.size());
   } else {
     pieces_.push_back(std::move(piece));
   }
   storing_ = insert_ != nullptr;
-  if (keep_all_ && (!storing_ || total_ > home_.store().memory().size() / 4)) keep_all_ = false;
+  keep_all_ = keep_all_ && storing_ && insert_->in_memory();
   trim_locked();
 }
 
 void Fill::on_fetch_end(const http::FieldList& trailers, bool proven) {
   if (ended_) return;
   Ref<Object> object;
-  const bool stored = insert_ != nullptr && proven && insert_->commit();
+  bool stored = false;
+  if (insert_ != nullptr && proven) {
+    std::vector<Slice> body;
+    if (insert_->in_memory()) body.assign(pieces_.begin(), pieces_.end());  // written here only
+    stored = insert_->commit(std::move(body));
+  }
   if (stored) object = insert_->object();
   home_.loop().retire(std::move(insert_));
   {
@@ -309,6 +353,12 @@ void Fill::on_fetch_end(const http::FieldList& trailers, bool proven) {
     trailers_ = std::make_shared<const http::FieldList>(trailers);
     object_ = object;
     storing_ = stored;
+    if (object) {
+      read_from_object_locked();
+    } else {
+      keep_all_ = false;
+      trim_locked();
+    }
   }
   end(FillState::complete);
 }
@@ -330,6 +380,7 @@ void Fill::fail(Error error, bool again) {
 void Fill::end(FillState state) {
   BW_CHECK(!ended_);
   ended_ = true;
+  block_ = {};
   leave_coalescer();
   home_.loop().retire(std::move(fetch_));
   home_.loop().retire(std::move(insert_));
@@ -346,175 +397,6 @@ void Fill::leave_coalescer() {
   if (!in_coalescer_) return;
   in_coalescer_ = false;
   home_.node().coalescer.remove(plan_.slot, *this);
-}
-
-// --- readers
-
-// Pauses, resumes or ends the fetch by what readers have read.
-void Fill::look_at_readers() {
-  bool pause = false;
-  bool wanted = false;
-  {
-    const std::lock_guard lock(mutex_);
-    look_posted_ = false;
-    if (ended_) return;
-    pause = must_pause_locked();
-    wanted = state_ == FillState::connecting || storing_;
-    for (const LoopReaders& one : loops_) wanted = wanted || !one.readers.empty();
-  }
-  if (!wanted) {
-    fail({.kind = Error::Kind::cancelled,
-          .side = Error::Side::client,
-          .text = "nobody reads this response and it isn't stored"},
-         true);  // who joined since we looked asks again
-    return;
-  }
-  if (pause == paused_) return;
-  paused_ = pause;
-  if (pause) {
-    fetch_->pause();
-  } else {
-    fetch_->resume();
-  }
-}
-
-bool Fill::must_pause_locked() const {
-  if (keep_all_ || state_ != FillState::body) return false;
-  bool any = false;
-  uint64_t slowest = UINT64_MAX;
-  uint64_t fastest = 0;
-  for (const LoopReaders& one : loops_) {
-    for (const FillReader* reader : one.readers) {
-      // Who reads on from the disk waits for the end, not we for him.
-      if (reader->position_ < popped_bytes_) continue;
-      any = true;
-      slowest = std::min(slowest, reader->position_);
-      fastest = std::max(fastest, reader->position_);
-    }
-  }
-  if (!any) return false;
-  return total_ - (storing_ ? fastest : slowest) > kWindow;
-}
-
-void Fill::trim_locked() {
-  if (keep_all_) return;
-  uint64_t slowest = UINT64_MAX;
-  for (const LoopReaders& one : loops_) {
-    for (const FillReader* reader : one.readers) {
-      if (reader->position_ >= popped_bytes_) slowest = std::min(slowest, reader->position_);
-    }
-  }
-  while (!pieces_.empty()) {
-    const uint64_t piece_end = popped_bytes_ + pieces_.front().size();
-    const bool read_by_all = piece_end <= slowest && slowest != UINT64_MAX;
-    // Who is further behind than this reads on from the disk.
-    const bool beyond = storing_ && total_ - popped_bytes_ > 2 * kWindow;
-    // Nobody reads (yet): who comes later starts at the first byte, so it has to be there or gone.
-    const bool unread = slowest == UINT64_MAX && total_ - popped_bytes_ > 2 * kWindow;
-    if (!read_by_all && !beyond && !unread) return;
-    popped_bytes_ = piece_end;
-    ++popped_;
-    pieces_.pop_front();
-  }
-}
-
-void Fill::notify() {
-  std::vector<net::Loop*> to_tell;
-  {
-    const std::lock_guard lock(mutex_);
-    for (LoopReaders& one : loops_) {
-      if (one.posted || one.readers.empty()) continue;
-      one.posted = true;
-      to_tell.push_back(one.loop);
-    }
-  }
-  for (net::Loop* loop : to_tell) {
-    loop->post([self = shared_from_this(), loop] { self->tell(loop); });
-  }
-}
-
-void Fill::tell(net::Loop* loop) {
-  std::vector<FillReader*> readers;
-  const auto of_loop = [&](const LoopReaders& one) { return one.loop == loop; };
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(loops_.begin(), loops_.end(), of_loop);
-    if (found == loops_.end()) return;
-    found->posted = false;
-    readers = found->readers;
-  }
-  for (FillReader* reader : readers) {
-    {
-      // One told before may have made this one leave.
-      const std::lock_guard lock(mutex_);
-      const auto found = std::find_if(loops_.begin(), loops_.end(), of_loop);
-      if (found == loops_.end() ||
-          std::find(found->readers.begin(), found->readers.end(), reader) == found->readers.end()) {
-        continue;
-      }
-    }
-    reader->watcher_.on_fill();
-  }
-}
-
-void Fill::leave(FillReader& reader) {
-  bool look = false;
-  {
-    const std::lock_guard lock(mutex_);
-    for (LoopReaders& one : loops_) {
-      if (one.loop == &reader.loop_) std::erase(one.readers, &reader);
-    }
-    trim_locked();
-    look = !look_posted_ && state_ == FillState::body;
-    if (look) look_posted_ = true;
-  }
-  if (look) home_.loop().post([self = shared_from_this()] { self->look_at_readers(); });
-}
-
-FillReader::FillReader(std::shared_ptr<Fill> fill, net::Loop& loop, FillWatcher& watcher)
-    : fill_(std::move(fill)), loop_(loop), watcher_(watcher) {}
-
-FillReader::~FillReader() { fill_->leave(*this); }
-
-Slice FillReader::read() {
-  Slice piece;
-  bool look = false;
-  {
-    const std::lock_guard lock(fill_->mutex_);
-    if (position_ < fill_->popped_bytes_) return {};
-    if (index_ < fill_->popped_) {  // read to its end before it was let go
-      index_ = fill_->popped_;
-      within_ = static_cast<size_t>(position_ - fill_->popped_bytes_);
-    }
-    const std::deque<Slice>& pieces = fill_->pieces_;
-    size_t at = static_cast<size_t>(index_ - fill_->popped_);
-    if (at + 1 < pieces.size() && within_ == pieces[at].size()) {
-      ++at;
-      ++index_;
-      within_ = 0;
-    }
-    if (at >= pieces.size() || within_ == pieces[at].size()) return {};
-    piece = pieces[at].part(within_, pieces[at].size() - within_);
-    within_ += piece.size();
-    position_ += piece.size();
-    fill_->trim_locked();
-    look = !fill_->keep_all_ && !fill_->look_posted_ && fill_->state_ == FillState::body;
-    if (look) fill_->look_posted_ = true;
-  }
-  if (look) {
-    fill_->home_.loop().post([fill = fill_] { fill->look_at_readers(); });
-  }
-  return piece;
-}
-
-bool FillReader::at_end() const {
-  const std::lock_guard lock(fill_->mutex_);
-  return fill_->state_ == FillState::complete && position_ == fill_->total_;
-}
-
-bool FillReader::overrun() const {
-  const std::lock_guard lock(fill_->mutex_);
-  return position_ < fill_->popped_bytes_;
 }
 
 }  // namespace bw::edge

@@ -8,11 +8,13 @@
 // told by one post a loop. Shared state is locked. Lifetime: the home worker keeps it until it
 // ended; readers keep it as long as they read. A client that leaves never ends it: a response that
 // is being stored is stored, another one ends with its last reader.
-// Bounds: all pieces of an object that memory will hold (as many bytes as the store has reserved
-// for it), else a window of kWindow: the fetch pauses for its slowest reader; when the disk keeps
-// the object it goes with the fastest, and who falls behind reads on from the disk
-// (FillReader::overrun): the fetch doesn't wait for him, nor he for anything but its end.
-// See: purge.md "Ordering across tiers" for start, pos, joined.
+// Bounds: all it holds counts in the memory tier's budget (BodyMemory). All pieces of an object
+// that memory will hold, else a window of kWindow: the fetch pauses for its slowest reader; when
+// the disk keeps the object it goes with the fastest, and who falls behind reads on from the disk
+// (FillReader::overrun): the fetch doesn't wait for him, nor he for anything but its end. A fill
+// that the budget refuses gives up being kept in memory, then on disk, and then goes on only while
+// a reader has nothing left to read: it never stops for good, and holds a block or two.
+// See: purge.md "Ordering across tiers" for start, pos, joined; docs/adr/0003, 0006.
 #pragma once
 
 #include <cstdint>
@@ -126,6 +128,9 @@ class Fill final : public std::enable_shared_from_this<Fill>, public FetchEvents
   void begin_insert(FillHead& made, const Judgement& judgement);
   NewObject new_object(const FillHead& made, const Judgement& judgement) const;
   void append(std::string_view piece);
+  void next_block();
+  size_t block_size() const;
+  bool make_room();
   void publish(Slice piece);
   void fail(Error error, bool again);
   void end(FillState state);
@@ -135,8 +140,10 @@ class Fill final : public std::enable_shared_from_this<Fill>, public FetchEvents
   // Any thread.
   void notify();
   void tell(net::Loop* loop);
+  enum class Pace : uint8_t { go_on, window, budget };  // why the fetch pauses
   void trim_locked();
-  bool must_pause_locked() const;
+  Pace pace_locked() const;
+  void read_from_object_locked();
   void leave(FillReader& reader);
 
   Worker& home_;
@@ -150,8 +157,9 @@ class Fill final : public std::enable_shared_from_this<Fill>, public FetchEvents
   bool in_coalescer_ = true;
   bool paused_ = false;
   bool ended_ = false;
-  Ref<Buffer> buffer_;  // pieces are cut from it
-  size_t buffer_used_ = 0;
+  std::shared_ptr<BodyMemory> memory_;
+  Ref<BodyBlock> block_;  // pieces are cut from it
+  size_t block_used_ = 0;
 
   mutable std::mutex mutex_;  // guards what follows; never held across a call-out
   FillState state_ = FillState::connecting;
@@ -162,9 +170,10 @@ class Fill final : public std::enable_shared_from_this<Fill>, public FetchEvents
   std::deque<Slice> pieces_;  // the last one grows within its block
   uint64_t popped_ = 0;       // pieces that were let go
   uint64_t popped_bytes_ = 0;
-  uint64_t total_ = 0;  // bytes that came
-  bool keep_all_ = true;
+  uint64_t total_ = 0;    // bytes that came
+  bool keep_all_ = true;  // memory will hold it, as far as is known
   bool storing_ = false;
+  bool scarce_ = false;  // the budget had no room for the last block
   bool look_posted_ = false;
   std::vector<LoopReaders> loops_;
 };
@@ -197,6 +206,7 @@ class FillReader {
   uint64_t index_ = 0;     // of the piece that is read
   size_t within_ = 0;      // bytes of it that were
   uint64_t position_ = 0;  // bytes read in all
+  bool waits_ = true;      // it found nothing to read, and could send more
 };
 
 }  // namespace bw::edge

@@ -30,6 +30,11 @@ ProxyMetrics::ProxyMetrics(metrics::Registry& registry)
                                  "answers of a tier without a valid purge position; served, "
                                  "never stored")
                         .with({})),
+      fill_pauses(registry
+                      .counter("breakwater_fill_pauses_total",
+                               "times a fetch under way waited for its readers because memory "
+                               "had no room to read ahead of them")
+                      .with({})),
       requests_(registry.counter("breakwater_requests_total", "requests by how they were answered",
                                  {"site", "verdict"})),
       misses_(registry.counter("breakwater_misses_total",

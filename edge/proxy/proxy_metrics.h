@@ -45,6 +45,7 @@ class ProxyMetrics {
   metrics::Histogram& seconds;
   metrics::Counter& tier_refused;   // wrong tier tokens
   metrics::Counter& tier_unproved;  // tier answers without a valid position
+  metrics::Counter& fill_pauses;    // of a fetch, because the memory tier had no room
 
  private:
   metrics::Family<metrics::Counter>& requests_;

@@ -111,10 +111,12 @@ struct Rig {
     Reason why = Reason::none;
     const auto insert = store->begin_insert(response(head, fields, generation), &why);
     if (insert == nullptr) return why;
+    std::vector<Slice> pieces;
     for (size_t at = 0; at < body.size(); at += 100'000) {
-      if (!insert->append(Slice::copy_of(body.substr(at, 100'000)))) return insert->reason();
+      pieces.push_back(Slice::copy_of(body.substr(at, 100'000)));
+      if (!insert->append(pieces.back())) return insert->reason();
     }
-    return insert->commit() ? Reason::none : insert->reason();
+    return insert->commit(std::move(pieces)) ? Reason::none : insert->reason();
   }
   void purge_tag(const char* tag, Position position, PurgeMode mode = PurgeMode::hard) {
     Purge purge;
@@ -176,7 +178,7 @@ TEST_CASE("store: nothing is stored unless it is committed whole") {
   object.content_length = 10;
   auto insert = rig.store->begin_insert(std::move(object), &why);
   REQUIRE(insert->append(Slice::copy_of("abc")));
-  CHECK_FALSE(insert->commit());
+  CHECK_FALSE(insert->commit({Slice::copy_of("abc")}));
   CHECK(insert->reason() == Reason::incomplete);
 }
 
@@ -191,7 +193,7 @@ TEST_CASE("store: bodies lie flat up to 1 MiB and in pieces beyond, without slac
     const Found found = rig.find(target.c_str());
     REQUIRE(found.object);
     CHECK(body_of(found.object) == body);
-    CHECK(found.object->body().size() <= (size <= (1u << 20) ? 1 : 17 + size / (256u << 10)));
+    CHECK(found.object->body().size() <= (size <= Insert::kFlat ? 1 : 1 + size / 100'000));
   }
   CHECK(rig.store->memory().reserved() == 0);
 }

@@ -154,7 +154,7 @@ TEST_CASE("a client that leaves within a body is charged for what it got") {
 }
 
 TEST_CASE("a client that leaves while a piece comes from the disk isn't written to any more") {
-  ProxyRig rig({.memory = 4 << 20, .disk = true});
+  ProxyRig rig({.memory = 8 << 20, .disk = true});
   const std::string body = big_body(3 << 20);
   ScriptedClient& first = rig.ask(0, "/a");
   rig.wait_asked(0).end->say(ProxyRig::response(body));
