@@ -88,18 +88,38 @@ void Delivery::read_on() {
       [loop = &loop_, self = self_, object = object_](Result<Slice> piece) mutable {
         loop->post([self = std::move(self), object = std::move(object),
                     piece = std::move(piece)]() mutable {
-          Delivery* delivery = *self;
-          if (delivery == nullptr) return;
-          delivery->reading_ = false;
-          if (delivery->done_) return;
-          if (!piece.ok()) {
-            delivery->abort(piece.error());
-            return;
-          }
-          delivery->send(std::move(*piece));
-          delivery->pump();
+          if (*self != nullptr) (*self)->on_read(std::move(piece));
         });
       });
+}
+
+void Delivery::on_read(Result<Slice> piece) {
+  if (done_) {
+    reading_ = false;
+    return;
+  }
+  if (!piece.ok() && piece.error().kind == Error::Kind::busy) {
+    const MonoTime now = loop_.now();
+    if (!busy_since_) busy_since_ = now;
+    if (now - *busy_since_ < kPatience) {
+      if (again_ == nullptr) again_ = std::make_unique<net::Timer>(loop_, [this] { read_on(); });
+      again_->arm(kAskAgain);
+      return;
+    }
+  }
+  reading_ = false;
+  busy_since_.reset();
+  if (!piece.ok()) {
+    abort(piece.error());
+    return;
+  }
+  send(std::move(*piece));
+  pump();
+}
+
+void Delivery::stop() {
+  done_ = true;
+  again_.reset();
 }
 
 void Delivery::pump_fill() {

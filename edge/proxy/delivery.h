@@ -2,7 +2,8 @@
 //
 // Way of a hit: Exchange -> Store::find -> Delivery -> ServerStream. Threads: its loop's; reads
 // from the disk come back by post. Lifetime: owned by its exchange, which calls on_writable() and
-// on_fill(). Bounds: one read of the disk in flight, at most what the stream takes beyond it.
+// on_fill(). Bounds: one read of the disk in flight, at most what the stream takes beyond it; a
+// disk that is busy is asked again for up to kPatience, since nobody else has the rest.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,9 @@ class DeliveryEvents {
 
 class Delivery {
  public:
+  static constexpr Duration kPatience = std::chrono::seconds(10);
+  static constexpr Duration kAskAgain = std::chrono::milliseconds(20);
+
   Delivery(net::Loop& loop, http::ServerStream& stream, DeliveryEvents& events);
   ~Delivery();
   Delivery(const Delivery&) = delete;
@@ -42,7 +46,7 @@ class Delivery {
   void on_writable() { pump(); }
   void on_fill() { pump(); }
   // The stream is gone: nothing is sent any more.
-  void stop() { done_ = true; }
+  void stop();
   uint64_t sent() const { return sent_; }
 
  private:
@@ -52,6 +56,7 @@ class Delivery {
   void pump_disk();
   void pump_fill();
   void read_on();
+  void on_read(Result<Slice> piece);
   void send(Slice piece);
   void finish(const http::FieldList* trailers);
   void abort(Error error);
@@ -68,6 +73,8 @@ class Delivery {
   uint64_t left_ = 0;    // to be sent; UINT64_MAX: to the end
   uint64_t sent_ = 0;
   bool reading_ = false;
+  std::optional<MonoTime> busy_since_;  // the disk answers no read
+  std::unique_ptr<net::Timer> again_;
   bool done_ = false;
   std::shared_ptr<Delivery*> self_;  // what a read's callback asks whether it still matters
 };

@@ -4,6 +4,14 @@
 #include <utility>
 
 namespace bw::edge {
+namespace {
+
+// Whether an error says that the object is lost; a disk that is busy only has no time.
+bool is_damage(const Error& error) {
+  return error.side == Error::Side::storage && error.kind != Error::Kind::busy;
+}
+
+}  // namespace
 
 // --- deliver
 
@@ -64,7 +72,7 @@ void Exchange::read_first_piece(Part part, http::ResponseHead head) {
           exchange.send_object(part, head, std::move(*first));
           return;
         }
-        exchange.worker_.store().erase(*object);
+        if (is_damage(first.error())) exchange.worker_.store().erase(*object);
         exchange.found_.object = {};
         exchange.found_.verdict = Found::Verdict::miss;
         exchange.reason_ = Reason::absent;
@@ -103,7 +111,7 @@ void Exchange::send_stored_body(const Part& part, Slice first) {
 void Exchange::on_delivered(std::optional<Error> error) {
   over_ = true;
   record_.bytes_out = delivery_->sent();
-  if (error && error->side == Error::Side::storage && found_.object) {
+  if (error && is_damage(*error) && found_.object) {
     worker_.store().erase(*found_.object);
   }
   reader_.reset();
