@@ -77,8 +77,7 @@ bool Geodns::listen(std::string* why) {
   if (settings.admin) {
     Result<std::unique_ptr<http::AdminListener>> admin = http::AdminListener::open(
         loop_, *net::Address::parse(settings.admin->listen), *this, loaded_->admin_token,
-        {http::reload_route(
-            [this](UniqueFunction<void(std::string)> done) { reload(std::move(done)); })},
+        {http::reload_route([this](ReloadTurns::Done done) { reloads_.ask(std::move(done)); })},
         why);
     if (!admin) return false;
     admin_ = std::move(*admin);
@@ -129,7 +128,7 @@ bool Geodns::watch(std::string* why) {
 void Geodns::run() { loop_.run(); }
 
 void Geodns::signalled(int signal) {
-  if (signal == SIGHUP) return reload([](const std::string&) {});
+  if (signal == SIGHUP) return reloads_.ask([](const std::string&) {});
   log::info("stopping");
   (void)net::sd_notify("STOPPING=1");
   loop_.stop();
@@ -151,11 +150,8 @@ void Geodns::health_changed() {
   if (state_ != nullptr) state_->save(board_->encode());
 }
 
-void Geodns::reload(UniqueFunction<void(std::string)> done) {
-  if (loading_) return done("a reload is under way");
-  loading_ = true;
-  const auto held = std::make_shared<UniqueFunction<void(std::string)>>(std::move(done));
-  const Status queued = executor_.submit([this, options = options_, secret = secret_, held] {
+void Geodns::read_again() {
+  const Status queued = executor_.submit([this, options = options_, secret = secret_] {
     Diagnostics diagnostics;
     std::string why;
     auto loaded = load_world(options, secret, diagnostics, &why);
@@ -165,8 +161,7 @@ void Geodns::reload(UniqueFunction<void(std::string)> done) {
     } else if (loaded == nullptr) {
       log::error(why);
     }
-    loop_.post([this, loaded = std::move(loaded), why, held] {
-      loading_ = false;
+    loop_.post([this, loaded = std::move(loaded), why] {
       config_error_ = loaded == nullptr ? why : std::string();
       if (loaded == nullptr) {
         metrics_.reload_failures.add();
@@ -174,27 +169,23 @@ void Geodns::reload(UniqueFunction<void(std::string)> done) {
       } else {
         take(loaded, true);
       }
-      (*held)(config_error_);
+      reloads_.over(config_error_);
     });
   });
-  if (queued) return;
-  loading_ = false;
-  (*held)("too much waits for the disk");
+  if (!queued) reloads_.over("too much waits for the disk");
 }
 
 // The database is looked at on the executor: it may lie on a slow disk.
 void Geodns::look_at_database() {
   database_timer_->arm(kDatabaseInterval);
-  if (loading_) return;
-  loading_ = true;
+  if (!reloads_.try_take()) return;
   const Status queued = executor_.submit([this, loaded = loaded_, before = mark_] {
     const FileMark mark = mark_of(loaded->settings->geo->country);
     std::string why;
     std::shared_ptr<const Loaded> next;
     if (!(mark == before)) next = reload_database(*loaded, &why);
     loop_.post([this, next, mark, before, why] {
-      loading_ = false;
-      if (mark == before) return;
+      if (mark == before) return reloads_.over();
       mark_ = mark;
       database_error_ = why;
       if (next == nullptr) {
@@ -203,9 +194,10 @@ void Geodns::look_at_database() {
       } else {
         take(next, false);
       }
+      reloads_.over();
     });
   });
-  if (!queued) loading_ = false;
+  if (!queued) reloads_.over();
 }
 
 void Geodns::take(std::shared_ptr<const Loaded> loaded, bool new_settings) {

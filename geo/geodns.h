@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/base/metrics.h"
+#include "core/base/reload_turns.h"
 #include "core/http/admin_listener.h"
 #include "core/net/loop.h"
 #include "core/net/signals.h"
@@ -40,8 +41,7 @@ class Geodns final : public http::AdminSource {
   http::Readiness readiness() const override;
   std::string status_body() const override;
   const metrics::Registry& metrics() const override { return registry_; }
-  // `done` gets "" or what is wrong.
-  void reload(UniqueFunction<void(std::string)> done);
+  void read_again();
   bool listen(std::string* why);
   bool watch(std::string* why);
   void signalled(int signal);
@@ -68,7 +68,7 @@ class Geodns final : public http::AdminSource {
   std::unique_ptr<net::Timer> database_timer_;
   std::vector<std::unique_ptr<Worker>> workers_;
   FileMark mark_;
-  bool loading_ = false;
+  ReloadTurns reloads_{[this] { read_again(); }};  // and looks at the database
   std::string config_error_;
   std::string database_error_;
   uint64_t generation_ = 1;

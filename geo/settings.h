@@ -1,4 +1,4 @@
-// All settings of the GeoDNS program, as config.md names them.
+// All settings of the GeoDNS program.
 //
 // Plain values with their defaults; what a key means is written once, in settings.cc. What needs
 // more than one table to judge is judged by compile_world(). Errors: all at once, in Diagnostics.

@@ -33,7 +33,7 @@ class Program final : public http::AdminSource {
 
  private:
   bool open_store(std::string* why);
-  http::Readiness readiness() const override;
+  http::Readiness readiness() const override { return process_.readiness(); }
   std::string status_body() const override;
   const metrics::Registry& metrics() const override { return registry_; }
 
@@ -101,15 +101,6 @@ void Program::run() {
   process_.run();
   // The executor's last tasks post to the loop, where nothing runs any more.
   executor_.reset();
-}
-
-http::Readiness Program::readiness() const {
-  http::Readiness readiness;
-  if (process_.stopping()) {
-    readiness.ready = false;
-    readiness.reason = "draining";
-  }
-  return readiness;
 }
 
 std::string Program::status_body() const {

@@ -116,11 +116,7 @@ bool Program::start(std::string* why) {
 }
 
 http::Readiness Program::readiness() const {
-  http::Readiness readiness;
-  if (process_.stopping()) {
-    readiness.ready = false;
-    readiness.reason = "draining";
-  }
+  http::Readiness readiness = process_.readiness();
   if (service_->log_failed()) readiness.degraded.push_back("log");
   return readiness;
 }

@@ -1,4 +1,4 @@
-// All settings of the purge service, as config.md names them.
+// All settings of the purge service.
 //
 // Plain values with their defaults. See: docs/settings.md, which is printed from here.
 #pragma once

@@ -21,7 +21,7 @@ EndpointResponse readiness_answer(const Readiness& readiness) {
 
 }  // namespace
 
-AdminRoute reload_route(std::function<void(UniqueFunction<void(std::string wrong)> done)> reload) {
+AdminRoute reload_route(std::function<void(ReloadTurns::Done done)> reload) {
   return {"/v1/reload", [reload = std::move(reload)](EndpointRequest, Reply reply) {
             auto held = std::make_shared<Reply>(std::move(reply));
             reload([held](const std::string& wrong) {

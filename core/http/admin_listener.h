@@ -1,9 +1,9 @@
 // The admin listener of a program: health, readiness, metrics, status, and what the program adds.
 //
-// One rule for all programs (config.md, [admin]): /healthz and /readyz are for everybody; all else
-// is for who shows the token. Without a token loopback and UNIX peers may read, and nobody may
-// POST. It answers until the end, a drain included. Threads: its loop's. Bounds: bodies
-// of 64 KiB, 1,024 connections. Errors: problem+json.
+// One rule for all programs ([admin] in docs/settings.md): /healthz and /readyz are for everybody;
+// all else is for who shows the token. Without a token loopback and UNIX peers may read, and nobody
+// may POST. It answers until the end, a drain included. Threads: its loop's. Bounds: bodies of 64
+// KiB, 1,024 connections. Errors: problem+json.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/metrics.h"
+#include "core/base/reload_turns.h"
 #include "core/http/bound_server.h"
 #include "core/http/endpoint.h"
 
@@ -40,8 +41,8 @@ struct AdminRoute {
   std::string path;
   std::function<void(EndpointRequest request, Reply reply)> handler;
 };
-// POST /v1/reload: `reload` calls `done` with "" (200) or with what is wrong (422).
-AdminRoute reload_route(std::function<void(UniqueFunction<void(std::string wrong)> done)> reload);
+// POST /v1/reload: `reload` answers "" (200) or what is wrong (422).
+AdminRoute reload_route(std::function<void(ReloadTurns::Done done)> reload);
 
 class AdminApi {
  public:

@@ -34,7 +34,11 @@ ApiProcess::ApiProcess(net::Loop& loop, const net::ApiProcessSettings& settings,
     : loop_(loop),
       settings_(settings),
       hooks_(std::move(hooks)),
-      watch_(loop, [this] { read_files(false); }),
+      watch_(loop,
+             [this] {
+               watch_.arm(kWatch);
+               if (reloads_.try_take()) read_files(false);
+             }),
       drain_looks_(loop, [this] { look_whether_drained(); }) {}
 
 ApiProcess::~ApiProcess() { *alive_ = false; }
@@ -102,6 +106,15 @@ void ApiProcess::run() {
   admin_.reset();
 }
 
+Readiness ApiProcess::readiness() const {
+  Readiness readiness;
+  if (stopping_) {
+    readiness.ready = false;
+    readiness.reason = "draining";
+  }
+  return readiness;
+}
+
 uint64_t ApiProcess::connections() const {
   uint64_t all = 0;
   for (const auto& server : servers_) all += server->server().counters().connections;
@@ -111,21 +124,18 @@ uint64_t ApiProcess::connections() const {
 void ApiProcess::signal(int number) {
   if (number != SIGHUP) return stop();
   (void)net::sd_notify_reloading();
-  read_files(true);
+  reloads_.ask([](const std::string&) { (void)net::sd_notify("READY=1"); });
   hooks_.reload();
 }
 
-void ApiProcess::read_files(bool always) {
-  if (!always) watch_.arm(kWatch);
-  if (reading_) return;
-  reading_ = true;
+void ApiProcess::read_files(bool reload) {
   const Status queued = executor_->submit(
-      [this, alive = alive_, always, before = marks_, &loop = loop_, &settings = settings_] {
+      [this, alive = alive_, reload, before = marks_, &loop = loop_, &settings = settings_] {
         const Marks marks = settings.certificates.empty() ? Marks() : marks_of(settings);
         std::string why;
         std::shared_ptr<net::TlsContext> tls;
         std::optional<std::string> token;
-        if (!settings.certificates.empty() && (always || marks != before)) {
+        if (!settings.certificates.empty() && (reload || marks != before)) {
           Result<std::shared_ptr<net::TlsContext>> made =
               net::make_server_tls(net::tls_options(settings.certificates, settings.tls), &why);
           if (made.ok()) {
@@ -134,20 +144,21 @@ void ApiProcess::read_files(bool always) {
             log::error("certificate: " + why + "; the last good one stays");
           }
         }
-        if (always) {
+        if (reload) {
           token = net::read_admin_token(settings.admin, &why);
           if (!token) log::error(why + "; the token in force stays");
         }
-        loop.post([this, alive, always, marks, tls, token] {
+        loop.post([this, alive, marks, tls, token] {
           if (!*alive) return;
-          reading_ = false;
           marks_ = marks;  // of what was tried: a broken file is told once
           if (tls != nullptr) use_tls(tls);
           if (token && admin_ != nullptr) admin_->set_token(*token);
-          if (always) (void)net::sd_notify("READY=1");
+          reloads_.over();
         });
       });
-  if (!queued.ok()) reading_ = false;
+  if (queued.ok()) return;
+  if (reload) log::error("a reload cannot begin: " + describe(queued.error()));
+  reloads_.over();
 }
 
 void ApiProcess::use_tls(std::shared_ptr<net::TlsContext> tls) {

@@ -14,6 +14,7 @@
 
 #include "core/base/executor.h"
 #include "core/base/file_mark.h"
+#include "core/base/reload_turns.h"
 #include "core/http/admin_listener.h"
 #include "core/net/program_settings.h"
 #include "core/net/signals.h"
@@ -42,7 +43,8 @@ class ApiProcess {
   // Tells that the program is ready, and serves until it is asked to stop and has drained.
   void run();
 
-  bool stopping() const { return stopping_; }
+  // Not ready while it drains.
+  Readiness readiness() const;
   uint64_t connections() const;
 
  private:
@@ -50,7 +52,8 @@ class ApiProcess {
   void signal(int number);
   void stop();
   void look_whether_drained();
-  void read_files(bool always);
+  // `reload`: all that a reload takes, else certificates that have changed.
+  void read_files(bool reload);
   void use_tls(std::shared_ptr<net::TlsContext> tls);
   ServerOptions options(size_t listener) const;
 
@@ -60,8 +63,8 @@ class ApiProcess {
   ServerLimits limits_;
   Executor* executor_ = nullptr;
   std::shared_ptr<net::TlsContext> tls_;
-  Marks marks_;  // of the certificates' files in force
-  bool reading_ = false;
+  Marks marks_;                                        // of the certificates' files in force
+  ReloadTurns reloads_{[this] { read_files(true); }};  // and looks at certificates
   std::vector<std::unique_ptr<BoundServer>> servers_;  // one a [[listen]]
   std::unique_ptr<AdminListener> admin_;
   std::unique_ptr<net::Signals> signals_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/http/h1_syntax.h"
+
 namespace bw::http {
 namespace {
 
@@ -22,8 +24,6 @@ std::string json_text(std::string_view text) {
   }
   return out += "\"";
 }
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -69,10 +69,9 @@ bool EndpointRequest::reads() const { return head.method == "GET" || head.method
 std::optional<std::string> EndpointRequest::bearer() const {
   constexpr std::string_view kScheme = "bearer ";
   const std::string given = head.fields.combined(FieldId::authorization).value_or("");
-  if (given.size() <= kScheme.size()) return std::nullopt;
-  for (size_t i = 0; i < kScheme.size(); ++i) {
-    // RFC 9110 section 11.1: a scheme's case doesn't matter.
-    if (lower(given[i]) != kScheme[i]) return std::nullopt;
+  // RFC 9110 section 11.1: a scheme's case doesn't matter.
+  if (!equals_ignoring_case(std::string_view(given).substr(0, kScheme.size()), kScheme)) {
+    return std::nullopt;
   }
   const size_t first = given.find_first_not_of(' ', kScheme.size());
   if (first == std::string::npos) return std::nullopt;

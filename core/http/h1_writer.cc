@@ -9,8 +9,9 @@
 namespace bw::http {
 namespace {
 
-// What a prepared head costs beside the texts it is given: status line, Date, framing, Connection.
-constexpr size_t kPreparedRoom = 128;
+// What the head of a response takes beside texts that it is given: the rest of the status line, of
+// Date, framing and Connection.
+constexpr size_t kHeadRoom = 128;
 
 void append_number(std::string& out, uint64_t value, int base = 10) {
   char digits[20];
@@ -29,14 +30,26 @@ void append_length(std::string& out, uint64_t length) {
   out.append("\r\n");
 }
 
-void append_status_line(std::string& out, int status) {
-  if (status == 200) {
-    out.append("HTTP/1.1 200 OK\r\n");
-    return;
-  }
-  out.append("HTTP/1.1 ");
-  append_number(out, static_cast<uint64_t>(status));
-  out.append(" ").append(reason_phrase(status)).append("\r\n");
+void put_line(Appender& text, std::string_view name, std::string_view value) {
+  text.put(name).put(": ").put(value).put("\r\n");
+}
+
+void put_checked_line(Appender& text, const Field& field) {
+  if (is_token(field.name) && is_text(field.value)) put_line(text, field.name, field.value);
+}
+
+void put_status_line(Appender& text, int status) {
+  text.put("HTTP/1.1 ").put_number(status).put(" ").put(reason_phrase(status)).put("\r\n");
+}
+
+// What ends the head of each response; an empty date isn't said.
+void put_end(Appender& text, H1Framing framing, uint64_t length, std::string_view connection,
+             std::string_view date) {
+  if (!date.empty()) put_line(text, "date", date);
+  if (framing == H1Framing::length) text.put("content-length: ").put_number(length).put("\r\n");
+  if (framing == H1Framing::chunked) text.put("transfer-encoding: chunked\r\n");
+  if (!connection.empty()) put_line(text, "connection", connection);
+  text.put("\r\n");
 }
 
 }  // namespace
@@ -72,47 +85,35 @@ bool append_request_head(std::string& out, const RequestHead& head, bool close) 
 
 void append_response_head(std::string& out, const ResponseHead& head, H1Framing framing,
                           uint64_t length, std::string_view connection, std::string_view date) {
-  append_status_line(out, head.status);
-  bool dated = false;
-  for (Field field : head.fields) {
-    if (is_connection_field(field.id)) continue;
-    dated = dated || field.id == FieldId::date;
-    append_field(out, field.name, field.value);
+  Appender text(out, kHeadRoom + reason_phrase(head.status).size() + head.fields.bytes() +
+                         connection.size() + date.size());
+  put_status_line(text, head.status);
+  for (const Field field : head.fields) {
+    if (!is_connection_field(field.id)) put_checked_line(text, field);
   }
-  if (!dated && !date.empty()) append_field(out, "date", date);
-  if (framing == H1Framing::length) append_length(out, length);
-  if (framing == H1Framing::chunked) out.append("transfer-encoding: chunked\r\n");
-  if (!connection.empty()) append_field(out, "connection", connection);
-  out.append("\r\n");
+  put_end(text, framing, length, connection, head.fields.has(FieldId::date) ? "" : date);
 }
 
 void append_prepared_head(std::string& out, const PreparedHead& head, std::span<const Field> more,
                           H1Framing framing, uint64_t length, std::string_view connection,
                           std::string_view date) {
-  const bool says_date = !head.dated() && !date.empty();
-  const std::string_view reason = reason_phrase(head.status());
-  size_t room =
-      kPreparedRoom + reason.size() + head.lines().size() + date.size() + connection.size();
+  size_t room = kHeadRoom + reason_phrase(head.status()).size() + head.lines().size() +
+                connection.size() + date.size();
   for (const Field& field : more) room += field.name.size() + field.value.size() + 4;
   Appender text(out, room);
-  text.put("HTTP/1.1 ").put_number(head.status()).put(" ").put(reason).put("\r\n");
+  put_status_line(text, head.status());
   text.put(head.lines());
-  for (const Field& field : more) {
-    text.put(field.name).put(": ").put(field.value).put("\r\n");
-  }
-  if (says_date) text.put("date: ").put(date).put("\r\n");
-  if (framing == H1Framing::length) text.put("content-length: ").put_number(length).put("\r\n");
-  if (framing == H1Framing::chunked) text.put("transfer-encoding: chunked\r\n");
-  if (!connection.empty()) text.put("connection: ").put(connection).put("\r\n");
-  text.put("\r\n");
+  for (const Field& field : more) put_line(text, field.name, field.value);
+  put_end(text, framing, length, connection, head.dated() ? "" : date);
 }
 
 void append_informational(std::string& out, int status, const FieldList& fields) {
-  append_status_line(out, status);
-  for (Field field : fields) {
-    if (!is_connection_field(field.id)) append_field(out, field.name, field.value);
+  Appender text(out, kHeadRoom + reason_phrase(status).size() + fields.bytes());
+  put_status_line(text, status);
+  for (const Field field : fields) {
+    if (!is_connection_field(field.id)) put_checked_line(text, field);
   }
-  out.append("\r\n");
+  text.put("\r\n");
 }
 
 void append_chunk_size(std::string& out, uint64_t size) {

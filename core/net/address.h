@@ -1,6 +1,6 @@
 // Where a socket listens or connects: IPv4, IPv6, a UNIX path, or a descriptor handed by systemd.
 //
-// Text (config.md): `IP:PORT`, `[IPv6]:PORT`, `unix:PATH`, `fd:NAME`. Values; no names are
+// Text: `IP:PORT`, `[IPv6]:PORT`, `unix:PATH`, `fd:NAME`. Values; no names are
 // resolved.
 #pragma once
 

@@ -1,7 +1,7 @@
 // Settings that mean the same in all programs: who the process is, where it listens, with which
 // certificates, its admin listener, how much it tells.
 //
-// Plain values with their defaults (config.md). Rules answer "" or what is allowed, see TextRule in
+// Plain values with their defaults. Rules answer "" or what is allowed, see TextRule in
 // core/base/settings.h. See: docs/settings.md, which is printed from here.
 #pragma once
 

@@ -57,8 +57,8 @@ class BodyMemory final : public std::enable_shared_from_this<BodyMemory> {
 
   MemoryTier& tier_;
   const std::shared_ptr<std::atomic<size_t>> reserved_;
-  std::atomic<size_t> held_{
-      0};  // and whether it's settled: one word, so that each byte counts once
+  // And whether it's settled: one word, so that each byte counts once.
+  std::atomic<size_t> held_{0};
 };
 
 }  // namespace bw::edge

@@ -10,7 +10,6 @@
 #include "edge/cache/vary.h"
 
 namespace bw::edge {
-namespace {}  // namespace
 
 void clean_stored_fields(http::FieldList& fields, bool strip_set_cookie) {
   http::remove_hop_by_hop(fields);

@@ -1,7 +1,7 @@
 // AccessLog: one line a request, written by a thread of its own; nobody else ever waits for it.
 //
 // Each worker has a sink with a spool of kSpool bytes. A full spool costs lines, counted exactly,
-// never requests (promise 14). Threads: sinks belong to their worker; reopen() and dropped() from
+// never requests. Threads: sinks belong to their worker; reopen() and dropped() from
 // any thread. Lifetime: sinks live as long as the log; the destructor writes what is spooled, at
 // most for a second.
 #pragma once

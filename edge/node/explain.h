@@ -1,7 +1,7 @@
 // Explain: why a request would hit or miss now, from the store and the rules, without asking it.
 //
 // Threads: the loop given; the disk is asked on its own threads. Nothing is fetched, counted or
-// raised. See: config.md "/v1/explain".
+// raised.
 #pragma once
 
 #include <memory>

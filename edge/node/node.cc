@@ -138,8 +138,7 @@ bool Node::open_admin(std::string* why) {
         [this](const http::EndpointRequest& request, http::Reply reply) {
           answer_explain(loop_, *store_, loaded_->snapshot, request.body, std::move(reply));
         }},
-       http::reload_route(
-           [this](UniqueFunction<void(std::string)> done) { reload(std::move(done)); })},
+       http::reload_route([this](ReloadTurns::Done done) { reload(std::move(done)); })},
       why);
   if (!opened.ok()) return false;
   admin_ = std::move(*opened);
@@ -255,15 +254,14 @@ bool Node::keep_local_invalidations(std::string* why) {
 
 // --- what a reload makes anew
 
-void Node::reload(UniqueFunction<void(std::string)> done) {
-  if (reloading_ || flags_.config.empty()) {
-    done(reloading_ ? "a reload is under way" : "this node was started without a file");
-    return;
-  }
-  reloading_ = true;
+void Node::reload(ReloadTurns::Done done) {
+  if (flags_.config.empty()) return done("this node was started without a file");
+  reloads_.ask(std::move(done));
+}
+
+void Node::read_again() {
   (void)net::sd_notify_reloading();
-  const auto held = std::make_shared<UniqueFunction<void(std::string)>>(std::move(done));
-  const Status queued = executor_.submit([this, held] {
+  const Status queued = executor_.submit([this] {
     Diagnostics diagnostics;
     EdgeSettings settings;
     std::shared_ptr<const Loaded> loaded;
@@ -274,8 +272,7 @@ void Node::reload(UniqueFunction<void(std::string)> done) {
     for (const std::string& error : diagnostics.errors()) {
       wrong += (wrong.empty() ? "" : "\n") + error;
     }
-    loop_.post([this, loaded, wrong, held] {
-      reloading_ = false;
+    loop_.post([this, loaded, wrong] {
       reload_error_ = wrong;
       if (loaded == nullptr) {
         log::error("the new settings are wrong, the running ones are kept: " + wrong);
@@ -284,15 +281,14 @@ void Node::reload(UniqueFunction<void(std::string)> done) {
         log::info("settings reloaded");
       }
       (void)net::sd_notify("READY=1");
-      (*held)(wrong);
+      reloads_.over(wrong);
     });
   });
   if (queued.ok()) return;
-  reloading_ = false;
   reload_error_ = describe(queued.error());
   log::error("a reload cannot begin: " + reload_error_);
   (void)net::sd_notify("READY=1");
-  (*held)(reload_error_);
+  reloads_.over(reload_error_);
 }
 
 void Node::use(std::shared_ptr<const Loaded> loaded) {

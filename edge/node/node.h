@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/base/metrics.h"
+#include "core/base/reload_turns.h"
 #include "core/http/admin_listener.h"
 #include "core/http/server.h"
 #include "core/net/listener.h"
@@ -52,7 +53,8 @@ class Node final : public http::AdminSource {
   std::string status_body() const override;
   const metrics::Registry& metrics() const override { return registry_; }
   // Reads the file again; `done` gets "" or what is wrong with it.
-  void reload(UniqueFunction<void(std::string)> done);
+  void reload(ReloadTurns::Done done);
+  void read_again();
 
   void use(std::shared_ptr<const Loaded> loaded);
   http::ServerOptions server_options(const ListenSettings& listen, const Loaded& loaded) const;
@@ -85,7 +87,7 @@ class Node final : public http::AdminSource {
   uint64_t generation_ = 1;
   WallTime loaded_at_;
   std::string reload_error_;
-  bool reloading_ = false;
+  ReloadTurns reloads_{[this] { read_again(); }};
 
   std::unique_ptr<PurgeJournal> journal_;
   std::unique_ptr<Executor> journal_executor_;  // without a purge service

@@ -1,4 +1,4 @@
-// All settings of an edge or shield, as config.md names them, from a file, from flags, or both.
+// All settings of an edge or shield, from a file, from flags, or both.
 //
 // Plain values with their defaults; what a key means is written once, in settings.cc. Errors: all
 // at once, in Diagnostics. See: docs/settings.md, which is printed from here.
@@ -139,7 +139,7 @@ struct EdgeSettings {
   void check(const SettingGroup::Fault& fault) const;
 };
 
-// The flags of `breakwater edge` (product.md), as given; empty: not given.
+// The flags of `breakwater edge`, as given; empty: not given.
 struct EdgeFlags {
   std::string config;
   std::vector<std::string> listen;  // ADDR, or https://ADDR

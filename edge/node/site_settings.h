@@ -1,4 +1,4 @@
-// The settings of one [[site]] as config.md writes them; sites.h compiles them.
+// The settings of one [[site]] as a file has them; sites.h compiles them.
 //
 // Plain values with their defaults; declared in site_settings.cc.
 #pragma once

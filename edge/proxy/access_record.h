@@ -45,7 +45,7 @@ struct AccessRecord {
 class AccessSink {
  public:
   virtual ~AccessSink() = default;
-  // Never waits: what a full spool can't take is counted and dropped (promise 14).
+  // Never waits: what a full spool can't take is counted and dropped.
   virtual void write(const AccessRecord& record) = 0;
 };
 

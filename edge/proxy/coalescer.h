@@ -1,7 +1,7 @@
 // Coalescer: which fetch is under way for a key, so that everyone else follows it.
 //
 // Threads: any; sharded locks. Lifetime: a fill stays until it is removed: at its end, or when it
-// can't be joined any more. See: promise 4; engine.md "Coalescing and fills".
+// can't be joined any more. See: docs/adr/0003.
 #pragma once
 
 #include <array>

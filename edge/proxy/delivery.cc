@@ -18,6 +18,7 @@ Delivery::~Delivery() {
 }
 
 void Delivery::from_object(Ref<Object> object, uint64_t offset, uint64_t length, Slice first) {
+  busy_since_.reset();
   object_ = std::move(object);
   offset_ = offset;
   left_ = length;
@@ -94,27 +95,23 @@ void Delivery::read_on() {
 }
 
 void Delivery::on_read(Result<Slice> piece) {
-  if (done_) {
-    reading_ = false;
-    return;
-  }
-  if (!piece.ok() && piece.error().kind == Error::Kind::busy) {
-    const MonoTime now = loop_.now();
-    if (!busy_since_) busy_since_ = now;
-    if (now - *busy_since_ < kPatience) {
-      if (again_ == nullptr) again_ = std::make_unique<net::Timer>(loop_, [this] { read_on(); });
-      again_->arm(kAskAgain);
-      return;
-    }
-  }
+  if (done_) return;
+  if (!piece.ok()) return no_rest(piece.error());
   reading_ = false;
   busy_since_.reset();
-  if (!piece.ok()) {
-    abort(piece.error());
-    return;
-  }
   send(std::move(*piece));
   pump();
+}
+
+void Delivery::no_rest(const Error& error) {
+  const MonoTime now = loop_.now();
+  if (!busy_since_) busy_since_ = now;
+  if (error.kind != Error::Kind::busy || now - *busy_since_ >= kPatience) return abort(error);
+  if (again_ == nullptr) {
+    again_ = std::make_unique<net::Timer>(
+        loop_, [this] { source_ == Source::disk ? read_on() : events_.on_overrun(); });
+  }
+  again_->arm(kAskAgain);
 }
 
 void Delivery::stop() {
@@ -146,7 +143,7 @@ void Delivery::pump_fill() {
   } else if (reader_->overrun() &&
              (state == FillState::complete || !reader_->fill().keeps_on_disk())) {
     source_ = Source::none;
-    events_.on_overrun(offset_);
+    events_.on_overrun();
   }
 }
 

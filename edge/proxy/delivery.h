@@ -22,8 +22,9 @@ class DeliveryEvents {
   virtual ~DeliveryEvents() = default;
   // The stream was finished, or aborted because of `error`: neither may be used any more.
   virtual void on_delivered(std::optional<Error> error) = 0;
-  // The rest is to be read from the stored object: a DiskSource, from `offset` on.
-  virtual void on_overrun(uint64_t offset) = 0;
+  // The rest is to be read from the stored object: answered by resume_from() or no_rest(), and
+  // asked again when that says busy.
+  virtual void on_overrun() = 0;
 };
 
 class Delivery {
@@ -42,6 +43,8 @@ class Delivery {
   void from_fill(FillReader& reader, const Part& part);
   // The fill that was overrun goes on from this object.
   void resume_from(Ref<Object> object);
+  // The rest couldn't be had: breaks the message, or asks again when the disk is only busy.
+  void no_rest(const Error& error);
 
   void on_writable() { pump(); }
   void on_fill() { pump(); }

@@ -76,7 +76,8 @@ class Exchange final : public http::StreamHandler,
   void send_object(const Part& part, const http::ResponseHead& head, Slice first);
   void read_first_piece(Part part, http::ResponseHead head);
   void on_delivered(std::optional<Error> error) override;
-  void on_overrun(uint64_t offset) override;
+  void on_overrun() override;
+  void on_rest(Found found);
 
   // Pass.
   void pass(Reason reason);
@@ -116,6 +117,7 @@ class Exchange final : public http::StreamHandler,
   Position need_ = 0;             // grows when a fill was overtaken
   Position joined_ = 0;
   Position pass_start_ = 0;  // of the fetch of a pass
+  uint64_t rest_of_ = 0;     // generation of what is read on from the disk; 0: none
   int rounds_ = 0;
   bool leads_ = false;
   bool through_ = false;  // a purge that a tier asks for hasn't come here

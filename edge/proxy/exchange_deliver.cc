@@ -119,37 +119,41 @@ void Exchange::on_delivered(std::optional<Error> error) {
   if (error) finish();
 }
 
-void Exchange::on_overrun(uint64_t) {
+void Exchange::on_overrun() {
   Store& store = worker_.store();
-  const uint64_t generation = reader_->fill().plan().generation;
-  const bool on_disk = reader_->fill().keeps_on_disk() && store.has_disk();
-  reader_.reset();
-  const auto go_on = [generation](Exchange& exchange, Found found) {
-    if (exchange.over_) return;
-    if (found.object && found.object->meta().generation == generation) {
-      exchange.found_.object = found.object;
-      exchange.delivery_->resume_from(found.object);
-      return;
+  if (reader_ != nullptr) {
+    if (reader_->fill().keeps_on_disk() && store.has_disk()) {
+      rest_of_ = reader_->fill().plan().generation;
     }
-    const Error error{.kind = Error::Kind::not_found,
-                      .side = Error::Side::self,
-                      .text = "the rest of a slow reader's object is not stored"};
-    exchange.over_ = true;
-    exchange.record_.bytes_out = exchange.delivery_->sent();
-    exchange.stream_.abort(error);
-    exchange.finish();
-  };
-  if (!on_disk) {
-    guarded(go_on)(Found{});
+    reader_.reset();
+  }
+  if (rest_of_ == 0) {
+    guarded([](Exchange& exchange, Found found) { exchange.on_rest(std::move(found)); })(Found{});
     return;
   }
   // Behind the write of the object itself.
-  store.disk()->flush([done = guarded([go_on](Exchange& exchange, int) {
+  store.disk()->flush([done = guarded([](Exchange& exchange, int) {
                          if (exchange.over_) return;
-                         exchange.worker_.store().find_on_disk(exchange.lookup(),
-                                                               exchange.admission_.route->policy,
-                                                               exchange.guarded(go_on));
+                         exchange.worker_.store().find_on_disk(
+                             exchange.lookup(), exchange.admission_.route->policy,
+                             exchange.guarded([](Exchange& later, Found found) {
+                               later.on_rest(std::move(found));
+                             }));
                        })]() mutable { done(0); });
+}
+
+void Exchange::on_rest(Found found) {
+  if (over_) return;
+  if (found.object && found.object->meta().generation == rest_of_) {
+    found_.object = found.object;
+    delivery_->resume_from(std::move(found.object));
+    return;
+  }
+  Error error{.kind = Error::Kind::not_found,
+              .side = Error::Side::self,
+              .text = "the rest of a slow reader's object is not stored"};
+  if (found.reason == Reason::disk_busy) error.kind = Error::Kind::busy;
+  delivery_->no_rest(error);
 }
 
 }  // namespace bw::edge

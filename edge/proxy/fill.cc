@@ -324,12 +324,7 @@ void Fill::publish(Slice piece) {
   const std::lock_guard lock(mutex_);
   total_ += piece.size();
   // Small ones grow together: a list of bytes would cost far more than the bytes.
-  // Only within one block: two may lie side by side, and a slice pins but one of them.
-  if (!pieces_.empty() && piece.data() != block_->data() &&
-      pieces_.back().data() + pieces_.back().size() == piece.data()) {
-    const Slice& last = pieces_.back();
-    pieces_.back() = Slice(block_, last.data(), last.size() + piece.size());
-  } else {
+  if (pieces_.empty() || !pieces_.back().try_extend(block_.get(), piece.data(), piece.size())) {
     pieces_.push_back(std::move(piece));
   }
   storing_ = insert_ != nullptr;

@@ -14,7 +14,7 @@
 // (FillReader::overrun): the fetch doesn't wait for him, nor he for anything but its end. A fill
 // that the budget refuses gives up being kept in memory, then on disk, and then goes on only while
 // a reader has nothing left to read: it never stops for good, and holds a block or two.
-// See: purge.md "Ordering across tiers" for start, pos, joined; docs/adr/0003, 0006.
+// See: edge/cache/purged_since.h for start, pos, joined; docs/adr/0003, 0006.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,12 @@
 """The admin listener of every program: one contract, a drain during which it answers, and SIGHUP."""
 import contextlib
+import os
 import signal
 import socket
 import ssl
 
 import stage
-from cdn import HOST, CdnStory, certificate
+from cdn import HOST, ONE_POP, CdnStory, certificate
 from stage import curl, until
 
 PROBLEM = "application/problem+json"
@@ -98,7 +99,24 @@ class AdminStory(CdnStory):
                          ("one", self.role, []))
         self.assertIn("uptime_s", status)
 
+    def check_hang_up_during_another(self):
+        """What came to be while the files were being read is read too."""
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        pipe.replace(self.folder / "admin.token")
+        self.hang_up()
+        with open(self.folder / "admin.token", "w", encoding="ascii") as end:  # it reads now
+            self.token = "after-all"
+            self.write("new.token", f"{self.token}\n").replace(self.folder / "admin.token")
+            self.hang_up()
+            for _ in range(3):  # turns of its loop, which see the signal
+                self.assertEqual(self.ask("/healthz").status, 200)
+            end.write("too-early\n")
+        until(lambda: self.ask("/v1/status", self.token).status == 200,
+              "the token of the last signal is known")
+
     def check_hang_up(self):
+        self.check_hang_up_during_another()
         before, self.token = self.token, "second-secret"
         self.write("admin.token", f"{self.token}\n")
         self.hang_up()
@@ -219,19 +237,7 @@ workers = 1
 [[listen]]
 address = "127.0.0.1:0"
 {ADMIN}
-[[pop]]
-name = "fra1"
-addresses = ["192.0.2.11"]
-[[map]]
-name = "world"
-default = ["fra1"]
-[[zone]]
-name = "cdn.example"
-ns = ["ns1.cdn.example"]
-[[zone.edge]]
-name = "www"
-map = "world"
-""")
+""" + ONE_POP)
         return self.start("geodns", "--config", config, listeners=2)
 
     def test_its_admin_listener(self):

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import stage
-from cdn import CdnStory, answer_with, over_each
+from cdn import ONE_POP, CdnStory, answer_with, over_each
 from slow_client import ask_slowly
 
 HANDOVER = pathlib.Path(stage.__file__).with_name("handover.py")
@@ -92,19 +92,7 @@ workers = 2
 address = "fd:dns"
 [admin]
 listen = "fd:admin"
-[[pop]]
-name = "fra1"
-addresses = ["192.0.2.11"]
-[[map]]
-name = "world"
-default = ["fra1"]
-[[zone]]
-name = "cdn.example"
-ns = ["ns1.cdn.example"]
-[[zone.edge]]
-name = "www"
-map = "world"
-""")
+""" + ONE_POP)
 
         def ask(*arguments):
             return ["dig", "@127.0.0.1", "-p", port, "+short", "+tries=1",

@@ -10,6 +10,21 @@ import stage
 
 PROTOCOLS = {"h1": ("http", "1.1"), "h1s": ("https", "1.1"), "h2s": ("https", "2")}
 HOST = "www.shop.test"
+# What a GeoDNS serves at least: one POP for one name.
+ONE_POP = """
+[[pop]]
+name = "fra1"
+addresses = ["192.0.2.11"]
+[[map]]
+name = "world"
+default = ["fra1"]
+[[zone]]
+name = "cdn.example"
+ns = ["ns1.cdn.example"]
+[[zone.edge]]
+name = "www"
+map = "world"
+"""
 
 
 def certificate(folder):

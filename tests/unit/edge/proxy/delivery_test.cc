@@ -36,7 +36,15 @@ struct Scene final : DeliveryEvents {
     delivered = true;
     fault = error;
   }
-  void on_overrun(uint64_t) override {}
+  void on_overrun() override {
+    ++overruns;
+    if (busy > 0) {
+      --busy;
+      delivery.no_rest({.kind = Error::Kind::busy, .side = Error::Side::self, .text = "busy"});
+    } else {
+      delivery.resume_from(object);
+    }
+  }
   void turn(int turns) {
     for (int i = 0; i < turns; ++i) {
       loop.turn(false);
@@ -49,6 +57,8 @@ struct Scene final : DeliveryEvents {
   std::shared_ptr<BusySource> source = std::make_shared<BusySource>("0123456789");
   Ref<Object> object;
   ScriptedClient client{loop};
+  int busy = 0;  // answers to on_overrun
+  int overruns = 0;
   bool delivered = false;
   std::optional<Error> fault;
   Delivery delivery{loop, client, *this};
@@ -91,4 +101,14 @@ TEST_CASE("delivery: who left while the disk is busy isn't asked for any more") 
   scene.turn(10);
   CHECK(scene.source->reads == reads);
   CHECK(scene.client.misuses == 0);
+}
+
+TEST_CASE("delivery: who was overrun asks a busy disk for the rest again, and gets it") {
+  Scene scene;
+  scene.busy = 5;
+  scene.on_overrun();
+  scene.turn(40);
+  CHECK(scene.overruns == 6);
+  CHECK(scene.delivered);
+  CHECK_FALSE(scene.fault);
 }
